@@ -1,0 +1,108 @@
+"""mcpnb: explore many MCP servers at once from a notebook.
+
+    import mcpnb
+
+    fleet = mcpnb.connect("mcp.json")
+    fleet.call("weather.forecast", location="London").df
+
+Names are imported when they are first used: `import mcpnb` itself loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mcpnb import lab as lab
+    from mcpnb.client import MultiServerClient as MultiServerClient
+    from mcpnb.errors import AmbiguousTool as AmbiguousTool
+    from mcpnb.errors import ArgumentError as ArgumentError
+    from mcpnb.errors import AuthError as AuthError
+    from mcpnb.errors import CallTimeout as CallTimeout
+    from mcpnb.errors import ConfigError as ConfigError
+    from mcpnb.errors import ConnectError as ConnectError
+    from mcpnb.errors import DiscoveryError as DiscoveryError
+    from mcpnb.errors import McpnbError as McpnbError
+    from mcpnb.errors import NoServerAvailable as NoServerAvailable
+    from mcpnb.errors import Overloaded as Overloaded
+    from mcpnb.errors import ServerDisconnected as ServerDisconnected
+    from mcpnb.errors import StrategyError as StrategyError
+    from mcpnb.errors import ToolError as ToolError
+    from mcpnb.errors import ToolNotFound as ToolNotFound
+    from mcpnb.errors import print_traceback as tb
+    from mcpnb.experiment import Comparison as Comparison
+    from mcpnb.experiment import Workload as Workload
+    from mcpnb.experiment import compare as compare
+    from mcpnb.model import Explanation as Explanation
+    from mcpnb.model import ToolRef as ToolRef
+    from mcpnb.notebook.doctor import doctor as doctor
+    from mcpnb.notebook.fleet import Fleet as Fleet
+    from mcpnb.notebook.fleet import connect as connect
+    from mcpnb.notebook.magics import load_ipython_extension as load_ipython_extension
+    from mcpnb.notebook.magics import unload_ipython_extension as unload_ipython_extension
+    from mcpnb.notebook.strategies import strategies as strategies
+    from mcpnb.result import Aggregate as Aggregate
+    from mcpnb.result import Result as Result
+    from mcpnb.routing.strategies import Strategy as Strategy
+    from mcpnb.routing.strategies import register as register_strategy
+
+_HOMES = {
+    "Aggregate": "mcpnb.result",
+    "Comparison": "mcpnb.experiment",
+    "Explanation": "mcpnb.model",
+    "Fleet": "mcpnb.notebook.fleet",
+    "MultiServerClient": "mcpnb.client",
+    "Result": "mcpnb.result",
+    "Strategy": "mcpnb.routing.strategies",
+    "ToolRef": "mcpnb.model",
+    "Workload": "mcpnb.experiment",
+    "compare": "mcpnb.experiment",
+    "connect": "mcpnb.notebook.fleet",
+    "doctor": "mcpnb.notebook.doctor",
+    "load_ipython_extension": "mcpnb.notebook.magics",
+    "register_strategy": "mcpnb.routing.strategies:register",
+    "strategies": "mcpnb.notebook.strategies",
+    "tb": "mcpnb.errors:print_traceback",
+    "unload_ipython_extension": "mcpnb.notebook.magics",
+    **dict.fromkeys(
+        (
+            "AmbiguousTool",
+            "ArgumentError",
+            "AuthError",
+            "CallTimeout",
+            "ConfigError",
+            "ConnectError",
+            "DiscoveryError",
+            "McpnbError",
+            "NoServerAvailable",
+            "Overloaded",
+            "ServerDisconnected",
+            "StrategyError",
+            "ToolError",
+            "ToolNotFound",
+        ),
+        "mcpnb.errors",
+    ),
+}
+"""Public name → where it lives (`module:name` when it is called otherwise there)."""
+
+__all__ = [  # noqa: PLE0604 - names that are loaded when used
+    *sorted([*_HOMES, "lab"]),
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "lab":
+        return import_module("mcpnb.lab")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'mcpnb' has no attribute {name!r}")
+    module, _, other = home.partition(":")
+    value = getattr(import_module(module), other or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

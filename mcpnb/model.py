@@ -1,0 +1,267 @@
+"""The values that rooms hand to each other: frozen, slotted, without behaviour worth a test double.
+
+It owns names and shapes. It knows no MCP, no event loop, no clock and no frames; times are monotonic
+seconds that somebody else read, except where a field says "Unix time" (for display only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+ServerState = Literal[
+    "connecting", "connected", "degraded", "reconnecting", "failed", "disconnected", "draining"
+]
+"""The life of a server: connecting → connected → (degraded) → reconnecting; failed is final until changed."""
+
+USABLE_STATES: frozenset[str] = frozenset({"connected", "degraded"})
+"""States in which a server takes calls."""
+
+OutcomeKind = Literal["ok", "tool_error", "timeout", "disconnected", "refused", "rejected", "cancelled"]
+"""How an attempt ended.
+
+`ok` and `tool_error` are the tool's own answers; `timeout` says nothing about execution;
+`disconnected` went away in the middle; `refused` certainly did not execute (connection refused, session
+lost, 429, 503); `rejected` was never sent (admission, breaker); `cancelled` was given up by us.
+"""
+
+OUTCOMES: tuple[OutcomeKind, ...] = (
+    "ok",
+    "tool_error",
+    "timeout",
+    "disconnected",
+    "refused",
+    "rejected",
+    "cancelled",
+)
+FAULTS: frozenset[str] = frozenset({"timeout", "disconnected", "refused"})
+"""Outcomes that speak against the server. Tool errors are the caller's, cancellations are nobody's."""
+
+NOT_EXECUTED: frozenset[str] = frozenset({"refused", "rejected"})
+"""Outcomes after which the tool certainly did not run."""
+
+
+class ToolRef(NamedTuple):
+    """A tool's identity: the pair. The string is for display and is never split back."""
+
+    server: str
+    tool: str
+
+    def __str__(self) -> str:
+        return f"{self.server}:{self.tool}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What routing knows of a server before it has called it."""
+
+    name: str
+    weight: float = 1.0
+    """Static share relative to others; > 0."""
+    priority: int = 0
+    """Larger is preferred by the strategies and policies that look at it."""
+    region: str | None = None
+    tags: frozenset[str] = frozenset()
+    version: str | None = None
+    max_in_flight: int | None = None
+    """Bulkhead: calls at once; None is unbounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What a caller may say about one call, apart from the tool's arguments."""
+
+    server: str | None = None
+    """Only this server."""
+    tags: frozenset[str] = frozenset()
+    """Only servers that carry all of these."""
+    strategy: str | None = None
+    """Another routing strategy than the fleet's."""
+    timeout: float | None = None
+    """Seconds for the whole call, retries included; None takes the fleet's."""
+    retries: int | None = None
+    """Attempts after the first, at most; None takes the fleet's."""
+    idempotent: bool | None = None
+    """True: may be sent again although it may have run. None: what the tool's annotations say."""
+    method: str | None = None
+    """How `gather` fuses the answers; None goes by their shape."""
+    raise_on_error: bool = True
+    """False: an error of the tool comes back as a `Result` with `.ok == False`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a call demands of a server, apart from its being up. Hashable: routing keeps a pool for each."""
+
+    server: str | None = None
+    tags: frozenset[str] = frozenset()
+
+    def refuses(self, endpoint: Endpoint) -> str | None:
+        """Why this endpoint does not qualify, or None when it does."""
+        if self.server is not None and endpoint.name != self.server:
+            return f"only {self.server} was asked for"
+        if missing := self.tags - endpoint.tags:
+            return f"lacks the tag{'s' if len(missing) > 1 else ''} {', '.join(sorted(missing))}"
+        return None
+
+
+class Request(NamedTuple):
+    """One call as routing sees it: no arguments, no answer, only what decides."""
+
+    id: int
+    tool: str
+    servers: tuple[str, ...]
+    """The replica group, in the catalog's order."""
+    deadline: float | None = None
+    """Monotonic seconds at which the whole call ends; None waits for ever."""
+    timeout: float | None = None
+    """The same as a duration, for messages."""
+    repeatable: bool = False
+    """May be sent again although it may have run: read-only, idempotent, or the caller says so."""
+    retries: int = 2
+    """Attempts after the first, at most."""
+    strategy: str | None = None
+    """The name of another strategy than the fleet's."""
+    requirement: Requirement | None = None
+
+
+class Attempt(NamedTuple):
+    """One sending of one call to one server. A lease: it ends exactly once."""
+
+    id: int
+    request: int
+    number: int
+    """From 1, in the order of sending."""
+    server: str
+    tool: str
+    strategy: str
+    sent_at: float
+    """Monotonic seconds."""
+    queued: float
+    """Seconds between the call's arrival and this sending."""
+    hedge: bool
+    why: str
+    """Why it was sent: `first`, `retry: ...`, `hedge: ...`."""
+    saw: tuple[tuple[str, float], ...]
+    """The candidates the strategy compared, each with the number it looked at."""
+
+
+class Outcome(NamedTuple):
+    """How an attempt ended, as the driver saw it."""
+
+    kind: OutcomeKind
+    value: object = None
+    """The answer (`ok`, `tool_error`)."""
+    error: BaseException | None = None
+    size: int = 0
+    """Bytes of the answer, 0 when unknown."""
+
+
+class AttemptRecord(NamedTuple):
+    """An attempt and its end, as the explanation and the log show it."""
+
+    attempt: Attempt
+    outcome: OutcomeKind
+    latency: float
+    """Seconds from sending to the end."""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a call went where it went."""
+
+    tool: str
+    candidates: tuple[str, ...]
+    """Every server of the chosen replica group, in the catalog's order."""
+    excluded: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Server → which filter took it out at the time of the first pick, and why."""
+    strategy: str = ""
+    looked_at: str = ""
+    """What the strategy's numbers are, with their unit."""
+    attempts: tuple[AttemptRecord, ...] = ()
+    resolution: str = ""
+    """How the catalog chose among different tools of one name; empty when there was nothing to choose."""
+    queued: float = 0.0
+    """Seconds the call waited for admission."""
+    total: float = 0.0
+    """Seconds from the call's arrival to its end, our own overhead included."""
+    cached: bool = False
+
+    def __str__(self) -> str:
+        return "\n".join(_explain(self))
+
+
+def _explain(e: Explanation) -> list[str]:
+    lines = [f"{e.tool}: {len(e.candidates)} candidate{'s' if len(e.candidates) != 1 else ''}"]
+    lines[0] += f" ({', '.join(e.candidates)})" if e.candidates else ""
+    if e.resolution:
+        lines.append(f"  chosen among tools of this name: {e.resolution}")
+    lines += [f"  filtered out  {server}: {why}" for server, why in e.excluded.items()]
+    if e.cached:
+        lines.append("  answered from the cache; nothing was sent")
+    for record in e.attempts:
+        a = record.attempt
+        saw = ", ".join(f"{name} {number:g}" for name, number in a.saw)
+        looked = f"; {a.strategy} compared {saw} ({e.looked_at})" if saw else f"; {a.strategy}"
+        why = "" if a.why == "first" else f" [{a.why}]"
+        lines.append(
+            f"  attempt {a.number} → {a.server}{why}: {record.outcome} after {record.latency * 1000:.1f} ms"
+            f"{f' ({record.error})' if record.error else ''}{looked}"
+        )
+    if e.queued > 0:
+        lines.append(f"  waited {e.queued * 1000:.1f} ms for admission")
+    lines.append(f"  {e.total * 1000:.1f} ms in all")
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """One server's row, as `fleet.servers` and the dashboard show it."""
+
+    server: str
+    state: ServerState
+    transport: str
+    protocol: str | None = None
+    version: str | None = None
+    region: str | None = None
+    tags: tuple[str, ...] = ()
+    weight: float = 1.0
+    priority: int = 0
+    tools: int = 0
+    resources: int = 0
+    prompts: int = 0
+    in_flight: int = 0
+    queued: int = 0
+    calls: int = 0
+    """Attempts that ended, since the fleet started."""
+    errors: int = 0
+    """Those of them that ended in `timeout`, `disconnected` or `refused`."""
+    error_rate: float = 0.0
+    """errors / calls, 0 when there were none."""
+    p50_ms: float = float("nan")
+    p95_ms: float = float("nan")
+    p99_ms: float = float("nan")
+    breaker: str = "closed"
+    connected_at: float | None = None
+    """Unix time."""
+    last_error: str | None = None
+    max_in_flight: int | None = None
+    retry_in: float | None = None
+    """Seconds until the next attempt to reconnect."""
+    stderr: tuple[str, ...] = ()
+    """The last lines of a stdio server's standard error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for people: `fleet.events` and the dashboard's log."""
+
+    at: float
+    """Unix time."""
+    kind: str
+    """server_state, breaker_state, tools_changed, conflict, call_finished, listing_failed, ..."""
+    server: str | None
+    detail: str
+    data: Mapping[str, object] = field(default_factory=dict[str, object])

@@ -1,0 +1,36 @@
+"""What the dispatcher asks its driver to do. Drivers carry these out and decide nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mcpnb.model import Attempt, Outcome
+from mcpnb.routing.call import Call
+
+
+class Send(NamedTuple):
+    """Send this attempt to `attempt.server` now, and report its end with `on_outcome`."""
+
+    attempt: Attempt
+
+
+class Cancel(NamedTuple):
+    """Give this attempt up. Its lease is already returned; what it still reports is ignored."""
+
+    attempt: Attempt
+
+
+class WaitUntil(NamedTuple):
+    """Call `on_timer` at this monotonic time. It replaces what was asked before."""
+
+    at: float
+
+
+class Finish(NamedTuple):
+    """The call is over. Nothing more happens for it."""
+
+    call: Call
+    outcome: Outcome
+
+
+Action = Send | Cancel | WaitUntil | Finish

@@ -1,0 +1,12 @@
+"""Routing strategies, one file each, registered by name with typed parameters."""
+
+from mcpnb.routing.strategies.base import Parameter, Strategy
+from mcpnb.routing.strategies.registry import (
+    StrategySpec,
+    available,
+    parameters_of,
+    register,
+    spec,
+)
+
+__all__ = ["Parameter", "Strategy", "StrategySpec", "available", "parameters_of", "register", "spec"]

@@ -1,0 +1,75 @@
+"""What a strategy is: it sees eligible servers and events, and picks one. It never reads a clock."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mcpnb.model import OutcomeKind
+from mcpnb.routing.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One knob of a strategy, described well enough for a widget to build its control."""
+
+    name: str
+    default: float
+    minimum: float
+    maximum: float
+    help: str
+
+    def check(self, value: object) -> float:
+        """The value as a number within the bounds.
+
+        Raises:
+            TypeError: It is not a number.
+            ValueError: It is out of bounds.
+        """
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{self.name} must be a number, not {value!r}")
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(
+                f"{self.name} must lie between {self.minimum:g} and {self.maximum:g}, not {value:g}"
+            )
+        return float(value)
+
+
+class Strategy:
+    """Base of every strategy. One instance serves one pool, and its state is its own.
+
+    The keyword arguments of a subclass's constructor are its `parameters`.
+    """
+
+    name: ClassVar[str] = ""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    help: ClassVar[str] = ""
+    """One line for a menu."""
+    looks_at: ClassVar[str] = ""
+    """What `measure` returns, with its unit; empty for strategies that look at nothing."""
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+
+    compared: Sequence[Node] = ()
+    """The servers that the last pick weighed against each other, for the explanation."""
+
+    def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:
+        """One of `eligible`, which is never empty and always in the same stable order."""
+        raise NotImplementedError
+
+    def measure(self, node: Node, now: float) -> float:  # noqa: ARG002 - subclasses use both
+        """The number that `pick` compares, lower is better."""
+        return 0.0
+
+    def added(self, node: Node, now: float) -> None:
+        """A server became eligible."""
+
+    def removed(self, node: Node, now: float) -> None:
+        """A server stopped being eligible. It may come back."""
+
+    def started(self, node: Node, now: float) -> None:
+        """An attempt that this strategy placed was sent."""
+
+    def finished(self, node: Node, kind: OutcomeKind, latency: float, now: float) -> None:
+        """An attempt that this strategy placed ended after `latency` seconds."""

@@ -1,0 +1,22 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The SDK and Jupyter both run on asyncio."""
+    return "asyncio"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is installed a skipped test is a failure: it would hide what it did not look at."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if os.environ.get("MCPNB_NOTHING_SKIPPED") and skipped and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.write_line(f"{len(skipped)} skipped where nothing may be skipped", red=True)

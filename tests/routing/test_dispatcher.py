@@ -1,0 +1,317 @@
+"""The state machine of calls, driven by hand: events in, actions out."""
+
+from __future__ import annotations
+
+import random
+import warnings
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from mcpnb.errors import CallTimeout, ConnectError, NoServerAvailable, ServerDisconnected
+from mcpnb.model import Attempt, Endpoint, Outcome, Request, Requirement
+from mcpnb.resilience.retry import RetryBudget
+from mcpnb.routing import Cancel, Dispatcher, Finish, Send, WaitUntil
+from mcpnb.routing.strategies import Strategy
+
+SERVERS = ("alpha", "beta", "gamma")
+REFUSED = Outcome("refused", error=ConnectError("alpha", "connection refused"))
+LOST = Outcome("disconnected", error=ServerDisconnected("alpha"))
+
+
+def dispatcher(strategy: str | Strategy = "round_robin", servers=SERVERS, **options) -> Dispatcher:
+    made = Dispatcher(strategy, rng=random.Random(1), **options)
+    for name in servers:
+        made.add(Endpoint(name))
+    return made
+
+
+def request(number: int = 1, servers=SERVERS, **fields) -> Request:
+    return Request(number, "weather.forecast", tuple(servers), **fields)
+
+
+def sent(actions) -> list[Attempt]:
+    return [action.attempt for action in actions if isinstance(action, Send)]
+
+
+def finished(actions) -> list[Outcome]:
+    return [action.outcome for action in actions if isinstance(action, Finish)]
+
+
+def test_a_call_is_sent_to_a_server_and_finishes_with_its_answer():
+    brain = dispatcher()
+    (attempt,) = sent(brain.submit(request(), 0.0))
+    assert brain.in_flight(attempt.server) == 1
+    actions = brain.on_outcome(attempt.id, Outcome("ok", value=42), 0.25)
+    assert finished(actions)[0].value == 42
+    story = actions[-1].call.explanation()
+    assert (story.total, story.attempts[0].latency) == (0.25, 0.25)
+    assert brain.in_flight(attempt.server) == 0
+
+
+def test_an_attempt_that_did_not_execute_goes_to_another_server_at_once():
+    brain = dispatcher()
+    (first,) = sent(brain.submit(request(), 0.0))
+    (second,) = sent(brain.on_outcome(first.id, REFUSED, 0.1))
+    assert second.server != first.server
+    assert second.why.startswith("retry: refused")
+    assert finished(brain.on_outcome(second.id, Outcome("ok"), 0.2))[0].kind == "ok"
+
+
+def test_a_call_that_may_have_run_is_not_sent_again():
+    brain = dispatcher()
+    (attempt,) = sent(brain.submit(request(), 0.0))
+    actions = brain.on_outcome(attempt.id, LOST, 0.1)
+    assert not sent(actions)
+    assert isinstance(finished(actions)[0].error, ServerDisconnected)
+
+
+def test_a_repeatable_call_survives_a_server_that_dies_under_it():
+    brain = dispatcher()
+    (first,) = sent(brain.submit(request(repeatable=True), 0.0))
+    (second,) = sent(brain.on_outcome(first.id, LOST, 0.1))
+    assert second.server != first.server
+
+
+def test_a_tool_that_says_no_is_an_answer_and_is_not_retried():
+    brain = dispatcher()
+    (attempt,) = sent(brain.submit(request(repeatable=True), 0.0))
+    assert finished(brain.on_outcome(attempt.id, Outcome("tool_error"), 0.1))[0].kind == "tool_error"
+
+
+def test_two_servers_one_dead_two_attempts_always_succeed():
+    """Oracle retry_other_server: servers that had their attempt are excluded."""
+    for strategy in ("random", "round_robin", "least_request", "p2c", "latency"):
+        brain = dispatcher(strategy, servers=("dead", "alive"))
+        for number in range(50):
+            (attempt,) = sent(brain.submit(request(number, ("dead", "alive"), retries=1), float(number)))
+            if attempt.server == "dead":
+                (attempt,) = sent(brain.on_outcome(attempt.id, REFUSED, number + 0.1))
+            assert finished(brain.on_outcome(attempt.id, Outcome("ok"), number + 0.2))[0].kind == "ok"
+
+
+def test_the_only_server_gets_the_call_again_after_a_backoff():
+    brain = dispatcher(servers=("only",))
+    (first,) = sent(brain.submit(request(servers=("only",)), 0.0))
+    (wait,) = brain.on_outcome(first.id, REFUSED, 1.0)
+    assert isinstance(wait, WaitUntil)
+    assert 1.0 <= wait.at <= 1.1
+    (second,) = sent(brain.on_timer(wait.at))
+    assert (second.server, second.number) == ("only", 2)
+
+
+def test_when_nobody_can_take_the_call_the_error_says_why_per_server():
+    brain = dispatcher()
+    brain.mark("alpha", "reconnecting: connection refused", 0.0)
+    brain.mark("beta", "failed: command not found", 0.0)
+    (third,) = sent(brain.submit(request(), 0.0))
+    brain.mark("gamma", "reconnecting", 0.1)
+    (outcome,) = finished(brain.on_outcome(third.id, REFUSED, 0.1))
+    assert isinstance(outcome.error, NoServerAvailable)
+    assert outcome.error.reasons == {
+        "alpha": "reconnecting: connection refused",
+        "beta": "failed: command not found",
+        "gamma": "refused: connection refused",
+    }
+
+
+def test_the_deadline_ends_the_whole_call_and_cancels_what_is_out():
+    brain = dispatcher()
+    actions = brain.submit(request(deadline=5.0, timeout=5.0), 0.0)
+    (attempt,) = sent(actions)
+    assert actions[-1] == WaitUntil(5.0)
+    cancel, finish = brain.on_timer(5.0)
+    assert cancel == Cancel(attempt)
+    assert isinstance(finish.outcome.error, CallTimeout)
+    assert brain.in_flight(attempt.server) == 0
+    assert brain.on_outcome(attempt.id, Outcome("ok"), 5.1) == []
+
+
+def test_a_retry_waiting_for_its_backoff_ends_at_the_deadline_too():
+    brain = dispatcher(servers=("only",))
+    (first,) = sent(brain.submit(request(servers=("only",), deadline=1.0), 0.0))
+    brain.on_outcome(first.id, REFUSED, 0.999999)
+    outcomes = finished(brain.on_timer(1.0)) + finished(brain.on_timer(2.0))
+    assert [outcome.kind for outcome in outcomes] == ["timeout"]
+
+
+def test_a_caller_that_gives_up_gets_every_lease_back():
+    brain = dispatcher()
+    (attempt,) = sent(brain.submit(request(), 0.0))
+    cancel, finish = brain.on_cancel(1, 0.5)
+    assert (cancel, finish.outcome.kind) == (Cancel(attempt), "cancelled")
+    assert brain.in_flight(attempt.server) == 0
+    assert brain.on_cancel(1, 0.6) == []
+
+
+def test_servers_that_do_not_qualify_are_named_with_the_reason():
+    brain = Dispatcher("p2c", rng=random.Random(1))
+    brain.add(Endpoint("alpha", tags=frozenset({"gpu"})))
+    brain.add(Endpoint("beta"))
+    (attempt,) = sent(
+        brain.submit(
+            request(servers=("alpha", "beta"), requirement=Requirement(tags=frozenset({"gpu"}))), 0.0
+        )
+    )
+    assert attempt.server == "alpha"
+    (finish,) = brain.on_outcome(attempt.id, Outcome("ok"), 0.1)
+    assert finish.call.explanation().excluded == {"beta": "lacks the tag gpu"}
+
+
+def test_a_server_that_comes_back_is_picked_again():
+    brain = dispatcher(servers=("alpha",))
+    brain.mark("alpha", "reconnecting", 0.0)
+    assert finished(brain.submit(request(servers=("alpha",)), 0.0))[0].kind == "rejected"
+    brain.mark("alpha", "", 1.0)
+    assert sent(brain.submit(request(2, servers=("alpha",)), 1.0))
+
+
+def test_an_attempt_at_a_server_that_left_still_ends_as_usual():
+    brain = dispatcher()
+    (attempt,) = sent(brain.submit(request(), 0.0))
+    brain.remove(attempt.server, 0.1)
+    assert finished(brain.on_outcome(attempt.id, Outcome("ok"), 0.2))[0].kind == "ok"
+
+
+def test_a_server_added_anew_keeps_its_calls_in_flight():
+    brain = dispatcher(servers=("alpha",))
+    (attempt,) = sent(brain.submit(request(servers=("alpha",)), 0.0))
+    brain.add(Endpoint("alpha", weight=2.0))
+    assert brain.in_flight("alpha") == 1
+    brain.on_outcome(attempt.id, Outcome("ok"), 0.2)
+    assert brain.in_flight("alpha") == 0
+
+
+def test_a_strategy_can_be_switched_while_calls_are_running():
+    brain = dispatcher("round_robin")
+    (attempt,) = sent(brain.submit(request(), 0.0))
+    brain.use("p2c", 0.1)
+    assert sent(brain.submit(request(2), 0.2))[0].strategy == "p2c"
+    assert finished(brain.on_outcome(attempt.id, Outcome("ok"), 0.3))
+
+
+def test_a_defined_strategy_has_a_state_of_its_own():
+    brain = dispatcher("random")
+    brain.define("trial", "round_robin")
+    picks = []
+    for number in range(6):
+        (attempt,) = sent(brain.submit(request(number, strategy="trial"), 0.0))
+        brain.on_outcome(attempt.id, Outcome("ok"), 0.0)
+        picks.append(attempt.server)
+    assert picks[:3] == picks[3:]
+    assert set(picks) == set(SERVERS)
+
+
+@pytest.mark.parametrize("fault", ["raises", "invents"])
+def test_a_strategy_that_misbehaves_is_replaced_by_chance_and_named_once(fault):
+    class Broken(Strategy):
+        name = "broken"
+
+        def pick(self, eligible, now, rng):
+            if fault == "raises":
+                raise ZeroDivisionError("oops")
+            return dispatcher()._nodes["alpha"]
+
+    brain = dispatcher(Broken())
+    with pytest.warns(RuntimeWarning, match="broken"):
+        assert sent(brain.submit(request(), 0.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert sent(brain.submit(request(2), 0.0))
+
+
+def test_retries_stop_when_the_budget_is_spent():
+    brain = dispatcher(budget=RetryBudget(percent=0, per_second=0, span=0))
+    (attempt,) = sent(brain.submit(request(), 0.0))
+    actions = brain.on_outcome(attempt.id, REFUSED, 0.1)
+    assert finished(actions)[0].kind == "refused"
+
+
+def test_same_seed_and_same_events_give_the_same_decisions():
+    def run() -> list[tuple[str, int]]:
+        brain, picks = dispatcher("p2c"), []
+        for number in range(200):
+            (attempt,) = sent(brain.submit(request(number), number * 0.1))
+            picks.append((attempt.server, attempt.id))
+            if number % 3:
+                brain.on_outcome(attempt.id, Outcome("ok"), number * 0.1 + 0.05)
+        return picks
+
+    assert run() == run()
+
+
+class Leases(RuleBasedStateMachine):
+    """Any interleaving of events leaves no lease behind and finishes every call exactly once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.brain = dispatcher("least_request", budget=RetryBudget())
+        self.out: dict[int, Attempt] = {}
+        self.submitted: set[int] = set()
+        self.done: list[int] = []
+
+    def take(self, actions) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                self.out[action.attempt.id] = action.attempt
+            elif isinstance(action, Cancel):
+                self.out.pop(action.attempt.id)
+            elif isinstance(action, Finish):
+                self.done.append(action.call.request.id)
+
+    @rule(repeatable=st.booleans(), retries=st.integers(0, 4), patience=st.floats(0.01, 20))
+    def submit(self, repeatable, retries, patience):
+        number = len(self.submitted) + 1
+        self.submitted.add(number)
+        self.take(
+            self.brain.submit(
+                request(number, repeatable=repeatable, retries=retries, deadline=self.now + patience),
+                self.now,
+            )
+        )
+
+    @rule(data=st.data(), kind=st.sampled_from(["ok", "tool_error", "timeout", "disconnected", "refused"]))
+    def end(self, data, kind):
+        if self.out:
+            attempt = self.out.pop(data.draw(st.sampled_from(sorted(self.out))))
+            self.take(self.brain.on_outcome(attempt.id, Outcome(kind), self.now))
+
+    @rule(number=st.integers(1, 30))
+    def cancel(self, number):
+        self.take(self.brain.on_cancel(number, self.now))
+
+    @rule(server=st.sampled_from(SERVERS), why=st.sampled_from(["", "reconnecting"]))
+    def mark(self, server, why):
+        self.brain.mark(server, why, self.now)
+
+    @rule(server=st.sampled_from(SERVERS))
+    def leave_and_join(self, server):
+        self.brain.remove(server, self.now)
+        self.brain.add(Endpoint(server))
+
+    @rule(strategy=st.sampled_from(["random", "round_robin", "least_request", "latency", "p2c"]))
+    def switch(self, strategy):
+        self.brain.use(strategy, self.now)
+
+    @rule(seconds=st.floats(0.0, 5.0))
+    def wait(self, seconds):
+        self.now += seconds
+        self.take(self.brain.on_timer(self.now))
+
+    @invariant()
+    def every_call_finishes_at_most_once(self):
+        assert len(self.done) == len(set(self.done))
+
+    def teardown(self):
+        self.now += 100.0
+        self.take(self.brain.on_timer(self.now))
+        assert set(self.done) == self.submitted
+        assert not self.out
+        assert all(self.brain.in_flight(server) == 0 for server in SERVERS)
+
+
+TestLeases = Leases.TestCase
+TestLeases.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
