@@ -1,0 +1,80 @@
+"""What changed between two listings of a server, and how two entries differ, in one line for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mcpnb.catalog.entry import ToolEntry
+
+# More names than this are counted, not listed: an event is one line.
+_MAX_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Names of tools that came, went, or are no longer what they were."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: Mapping[str, str]
+    """Name → what is different."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def __str__(self) -> str:
+        altered = [f"{name} ({how})" for name, how in self.changed.items()]
+        parts = [("offers", self.added), ("no longer offers", self.removed), ("changed", altered)]
+        return "; ".join(f"{verb} {_listed(names)}" for verb, names in parts if names)
+
+
+def between(old: Mapping[str, ToolEntry], new: Mapping[str, ToolEntry]) -> Changes:
+    """What happened from one listing of a server to the next; both are keyed by the tool's name."""
+    return Changes(
+        added=tuple(name for name in new if name not in old),
+        removed=tuple(name for name in old if name not in new),
+        changed={
+            name: difference(old[name], new[name]) for name in new if name in old and old[name] != new[name]
+        },
+    )
+
+
+def difference(one: ToolEntry, other: ToolEntry) -> str:
+    """How two entries of one name differ, server aside."""
+    parts = [_arguments(one, other)] if one.input_schema != other.input_schema else []
+    if one.output_schema != other.output_schema:
+        parts.append("the output schema differs")
+    for what in ("description", "title", "version", "read_only", "idempotent", "destructive"):
+        before, after = getattr(one, what), getattr(other, what)
+        if before != after:
+            parts.append(what if what in {"description", "title"} else f"{what} {before} → {after}")
+    return ", ".join(parts)
+
+
+def schema_difference(one: ToolEntry, other: ToolEntry) -> str:
+    """How the schemas of two declared replicas differ, naming both servers."""
+    left = {parameter.name: parameter for parameter in one.parameters}
+    right = {parameter.name: parameter for parameter in other.parameters}
+    only = [f"{name} only on {one.server}" for name in left if name not in right]
+    only += [f"{name} only on {other.server}" for name in right if name not in left]
+    both = [name for name in left if name in right and str(left[name]) != str(right[name])]
+    differ = [f"{left[name]} on {one.server}, {right[name]} on {other.server}" for name in both]
+    if only or differ:
+        return "arguments: " + _listed([*only, *differ])
+    where = "input" if one.input_schema != other.input_schema else "output"
+    return f"their {where} schemas are not the same"
+
+
+def _arguments(one: ToolEntry, other: ToolEntry) -> str:
+    before = {parameter.name: parameter for parameter in one.parameters}
+    after = {parameter.name: parameter for parameter in other.parameters}
+    parts = [f"+{name}" for name in after if name not in before]
+    parts += [f"-{name}" for name in before if name not in after]
+    parts += [f"~{name}" for name in after if name in before and before[name] != after[name]]
+    return f"arguments {_listed(parts)}" if parts else "the input schema differs"
+
+
+def _listed(names: list[str] | tuple[str, ...]) -> str:
+    more = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,97 @@
+"""The sentences of the catalog: why a group was chosen, how declared replicas differ, what an event says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mcpnb.catalog.changes import Changes, schema_difference
+from mcpnb.catalog.entry import ToolEntry
+from mcpnb.catalog.policies import Policy
+from mcpnb.catalog.replicas import Group
+from mcpnb.catalog.resolution import Conflict
+from mcpnb.errors import suggest
+from mcpnb.model import Event
+
+
+def why(policy: Policy, ranked: Sequence[Group], groups: Sequence[Group]) -> str:
+    """Why the first of the ranked groups is chosen, and what else a person should know of the groups."""
+    first = f"{ranked[0].servers[0]} {policy.why}" if ranked else policy.why
+    return ". ".join([first, *_splits(groups), *_look_alikes(groups)])
+
+
+def _splits(groups: Sequence[Group]) -> list[str]:
+    """One sentence per declared family that its schemas split."""
+    families: dict[str, list[Group]] = {}
+    for group in groups:
+        families.setdefault(group.family, []).append(group)
+    return [_split(parts) for parts in families.values() if len(parts) > 1]
+
+
+def _split(parts: Sequence[Group]) -> str:
+    names = " and ".join(map(str, parts))
+    how = schema_difference(parts[0].entries[0], parts[1].entries[0])
+    return f"{names} were declared replicas but are not alike ({how}), so they are kept apart"
+
+
+def _look_alikes(groups: Sequence[Group]) -> list[str]:
+    """One sentence per set of groups that have the same schemas but were not declared."""
+    alike: dict[str, list[Group]] = {}
+    for group in groups:
+        alike.setdefault(group.fingerprint, []).append(group)
+    return [
+        _hint([server for part in parts for server in part.servers]) for parts in alike.values() if parts[1:]
+    ]
+
+
+def _hint(servers: list[str]) -> str:
+    listed = ", ".join(f'"{server}"' for server in servers)
+    return (
+        f"{' and '.join(servers)} look alike; if they give the same answers, declare them with "
+        f'replicas=[[{listed}]], or with "mcpnb": {{"replicas": "a name"}} in the config of each'
+    )
+
+
+def tools_changed(server: str, change: Changes, doubled: Iterable[str], *, at: float) -> Event:
+    """A listing that is not what it was. `data` has the names, and for each changed tool how it changed."""
+    twice = ", ".join(doubled)
+    detail = f"{server} {change}" + (f"; lists {twice} more than once, the first one counts" if twice else "")
+    data = {"added": change.added, "removed": change.removed, "changed": dict(change.changed)}
+    return Event(at, "tools_changed", server, detail, data)
+
+
+def conflict(now: Conflict) -> Event:
+    """A name that different tools have, and which of them it means from now on."""
+    over = ", ".join(now.rejected)
+    choice = f"{now.chosen}, not {over}" if now.chosen else f"none of {over}"
+    data = {name: getattr(now, name) for name in ("tool", "policy", "chosen", "rejected", "why")}
+    detail = f"{now.tool} is offered by different servers and means {choice} ({now.policy}): {now.why}"
+    return Event(now.at, "conflict", now.chosen or None, detail, data)
+
+
+def conflict_gone(tool: str, policy: str, *, at: float) -> Event:
+    """A name that means one thing again."""
+    data = {"tool": tool, "policy": policy, "chosen": "", "rejected": (), "resolved": True}
+    return Event(at, "conflict", None, f"{tool} is no longer offered by different servers", data)
+
+
+def unchecked(entry: ToolEntry, reason: str, *, at: float) -> Event:
+    """Arguments of this tool go out unchecked."""
+    detail = f"arguments of {entry.ref} are not checked before sending, because {reason}"
+    return Event(at, "schema_ignored", entry.server, detail, {"tool": entry.name, "why": reason})
+
+
+def silent(servers: Sequence[str]) -> str:
+    """That some servers have not said yet what they offer."""
+    return f" No listing has come yet from {', '.join(servers)}." if servers else ""
+
+
+def offered_by(servers: Iterable[str]) -> str:
+    """Who else has it."""
+    listed = ", ".join(servers)
+    return f" Offered by {listed}." if listed else ""
+
+
+def no_such_server(server: str, known: Iterable[str]) -> str:
+    """That the server itself is unknown."""
+    near = "".join(f" Did you mean {name}?" for name in suggest(server, known, n=1))
+    return f" There is no server {server!r}.{near}"

@@ -1,0 +1,94 @@
+"""The verbs that a client and its views share: what a user says, before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mcpnb.model import CallOptions
+from mcpnb.result import Aggregate, Result
+from mcpnb.routing import Finish
+from mcpnb.routing.strategies import spec
+
+if TYPE_CHECKING:
+    from mcpnb.client.core import MultiServerClient
+
+
+class Verbs:
+    """The verbs of the client and of its views. A view differs in the options of its calls only."""
+
+    _client: MultiServerClient
+    _options: CallOptions
+
+    async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Result:
+        """Call a tool on the server that routing picks. Every keyword is an argument of the tool.
+
+        Raises:
+            ToolNotFound, AmbiguousTool, ArgumentError: Before anything is sent.
+            ToolError: The tool said no (unless `raise_on_error=False`).
+            NoServerAvailable, ServerDisconnected, CallTimeout: No answer, and why.
+        """
+        return await self._client.route(tool, {**(arguments or {}), **named}, self._options)
+
+    async def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> Result:
+        """The SDK's shape of `call`."""
+        return await self._client.route(name, dict(arguments or {}), self._options)
+
+    async def gather(
+        self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any
+    ) -> Aggregate:
+        """Call a tool on every server that has it, at once, and fuse the answers.
+
+        Raises:
+            NoServerAvailable: All of them failed; a line per server.
+        """
+        return await self._client.fan_out(tool, {**(arguments or {}), **named}, self._options)
+
+    def options(self, **changes: Any) -> CallView:
+        """The same verbs with other call options (the fields of `CallOptions`). Cheap; shares everything.
+
+        Raises:
+            TypeError: An unknown option.
+        """
+        if isinstance(changes.get("tags"), str):
+            changes["tags"] = {changes["tags"]}
+        if "tags" in changes:
+            changes["tags"] = frozenset(changes["tags"])
+        if changes.get("strategy") is not None:
+            spec(changes["strategy"])  # an unknown name is said here, not at the call
+        return CallView(self._client, replace(self._options, **changes))
+
+
+class CallView(Verbs):
+    """The client's verbs under other call options."""
+
+    def __init__(self, client: MultiServerClient, options: CallOptions) -> None:
+        self._client, self._options = client, options
+
+    def __repr__(self) -> str:
+        return f"<CallView of {self._client.name}: {self._options}>"
+
+
+class Trial(CallView):
+    """A view under a strategy of its own that starts without history; see `MultiServerClient.trial`."""
+
+    @property
+    def strategy(self) -> str:
+        """The name under which routing keeps this trial's strategy."""
+        return self._options.strategy or ""
+
+    async def trace(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the call's own deadline
+    ) -> Finish:
+        """One call as routing saw it, whatever its end."""
+        options = replace(self._options, timeout=timeout)
+        return await self._client.trace(tool, dict(arguments), options)
+
+    def close(self) -> None:
+        """Drop the strategy and what it learned."""
+        self._client.end_trial(self)

@@ -1,0 +1,140 @@
+"""From a file to its tables of servers. Owns reading, and which top-level keys hold servers and inputs.
+
+What a server's entry means is the business of `dialects`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcpnb.errors import ConfigError, suggest
+
+from . import checks
+from .dialects import is_entry
+from .jsonc import parse
+from .redact import looks_secret, redact
+from .variables import Prompt
+
+__all__ = ["Table", "inputs", "is_document", "read_document", "shown_path", "tables", "workspace"]
+
+_EXAMPLE = '{"mcpServers": {"weather": {"command": "..."}}}'
+_TOP_KEYS = ("mcpServers", "servers", "mcp.servers")
+"""Everybody but VS Code; VS Code; VS Code's older settings.json."""
+_EDITOR_FOLDERS = frozenset({".vscode", ".cursor", ".claude", ".windsurf", ".gemini"})
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The servers of a document, and whether VS Code's looser rules hold for their `env`."""
+
+    entries: Mapping[str, object]
+    loose_env: bool = False
+
+
+def read_document(path: Path) -> Mapping[str, object]:
+    """The object in a file. Raises `ConfigError` where there is none."""
+    return checks.mapping(parse(_read(path)), None, _EXAMPLE)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError("does not exist.", fix=_fix_for_missing(path)) from None
+    except IsADirectoryError:
+        raise ConfigError("is a folder.", fix="Name the file in it, for example mcp.json.") from None
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise ConfigError(f"cannot be read: {why}.", fix="Check its rights.") from None
+    except UnicodeDecodeError:
+        raise ConfigError("is not UTF-8 text.", fix="Save it as UTF-8.") from None
+
+
+def _fix_for_missing(path: Path) -> str:
+    if " " in path.name:
+        return 'A command is written as a list: ["python", "server.py"].'
+    found = sorted(p.name for p in path.parent.glob("*.json")) if path.parent.is_dir() else []
+    names = ", ".join(suggest(path.name, found) or found[:3])
+    return f"Beside it there is: {names}." if names else "Check the path."
+
+
+def shown_path(path: Path) -> str:
+    """A path for errors; somebody may have passed a token where a path belongs."""
+    suspects = [part for part in path.parts if looks_secret(part)]
+    return redact(str(path), suspects) if suspects and not _exists(path) else str(path)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long a name, which pathlib does not count as absent
+        return False
+
+
+def workspace(path: Path) -> Path:
+    """The folder a file speaks of: its own, or the one above for .vscode/mcp.json and its like."""
+    return path.parent.parent if path.parent.name in _EDITOR_FOLDERS else path.parent
+
+
+def is_document(value: object) -> bool:
+    """Whether this is a whole configuration rather than a server or a table of servers."""
+    return checks.is_mapping(value) and any(key in value and not is_entry(value[key]) for key in _TOP_KEYS)
+
+
+def tables(document: Mapping[str, object]) -> list[Table]:
+    """Every table of servers in a document; the document itself where it is a bare one.
+
+    Raises:
+        ConfigError: naming the key where there is none, or where it is no object.
+    """
+    found = [(key, document[key]) for key in _TOP_KEYS if key in document]
+    older = document.get("mcp")
+    if checks.is_mapping(older) and "servers" in older:
+        found.append(("mcp.servers", older["servers"]))
+    if not found:
+        return [Table(_bare(document))]
+    example = '{"weather": {"command": "..."}}'
+    return [
+        Table(checks.mapping(table, key, f'"{key}": {example}'), loose_env=key != "mcpServers")
+        for key, table in found
+    ]
+
+
+def _bare(document: Mapping[str, object]) -> Mapping[str, object]:
+    """A document without a top key: every value must be an entry, or nobody can know what is meant."""
+    if document and all(is_entry(value) for value in document.values()):
+        return document
+    near = ", ".join(suggest("mcpServers", document, n=1))
+    fix = f'Rename "{near}" to "mcpServers".' if near else f"Write for example {_EXAMPLE}."
+    raise ConfigError("names no servers.", key="mcpServers", fix=fix)
+
+
+def inputs(document: Mapping[str, object]) -> dict[str, Prompt]:
+    """VS Code's `inputs`, by id."""
+    declared = document.get("inputs", [])
+    if not checks.is_sequence(declared):
+        kind = checks.kind_of(declared)
+        raise ConfigError(f"is {kind}, not a list.", key="inputs", fix='Write "inputs": [{...}].')
+    prompts = [_prompt(item, f"inputs[{index}]") for index, item in enumerate(declared)]
+    return {prompt.id: prompt for prompt in prompts}
+
+
+def _prompt(item: object, key: str) -> Prompt:
+    values = checks.mapping(item, key, '{"type": "promptString", "id": "api-key", "password": true}')
+    default = values.get("default")
+    return Prompt(
+        id=checks.non_empty(values.get("id"), f"{key}.id", '"api-key"'),
+        description=checks.text(values.get("description", ""), f"{key}.description"),
+        password=checks.boolean(values.get("password", False), f"{key}.password"),
+        default=None if default is None else checks.text(default, f"{key}.default"),
+        options=_choices(values.get("options", []), f"{key}.options"),
+    )
+
+
+def _choices(value: object, key: str) -> tuple[str, ...]:
+    """A list of strings, or of {"label", "value"} as VS Code writes them too."""
+    if checks.is_sequence(value):
+        value = [item.get("value") if checks.is_mapping(item) else item for item in value]
+    return checks.strings(value, key)

@@ -1,0 +1,77 @@
+"""What the SDK raised, in our words. It owns the mapping of its errors to ours, and keeps nothing.
+
+The SDK has two errors for most of what may go wrong, so what the transport saw (`flight`) counts first.
+"""
+
+from __future__ import annotations
+
+import anyio
+from mcp import MCPError
+from mcp_types import CONNECTION_CLOSED, METHOD_NOT_FOUND
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from mcpnb.errors import ServerDisconnected, ToolError
+
+from .faults import Fault
+from .flight import Flight
+
+__all__ = ["translate"]
+
+_CLOSED = frozenset(
+    {
+        "Connection closed",
+        "SSE stream ended without a response",
+        "SSE stream ended and reconnection attempts were exhausted",
+    }
+)
+"""What the SDK says of a connection that ended. Servers send the same code with other words."""
+
+
+def translate(
+    server: str, what: str, error: Exception, flight: Flight, *, protocol: str | None, why: Fault | None
+) -> Exception:
+    """Our error for what came out of a request.
+
+    A lost session is noted on the flight, where only the answer tells of it. `why` is the reason for which
+    the session ended, if it has.
+    """
+    if isinstance(error, MCPError):
+        if flight.fault is None and _session_lost(error, flight.status, protocol):
+            flight.fault = Fault("lost", "the server no longer knows this session")
+        if flight.fault is not None:
+            return flight.fault.error(server, what)
+    if _closed(error):
+        return ServerDisconnected(server, what, why.reason if why else "the connection ended")
+    return _said_no(server, what, error, protocol)
+
+
+def _said_no(server: str, what: str, error: Exception, protocol: str | None) -> Exception:
+    if isinstance(error, MCPError):
+        return ToolError(server, what, error.message, code=error.code)
+    if isinstance(error, ValidationError):
+        return ToolError(server, what, f"its answer does not fit protocol {protocol}: {_first(error)}")
+    if isinstance(error, RuntimeError):
+        # The SDK's: structured content that does not fit the tool's output schema, unexpected questions.
+        return ToolError(server, what, str(error))
+    return error
+
+
+def _closed(error: Exception) -> bool:
+    if isinstance(error, MCPError):
+        return error.code == CONNECTION_CLOSED and error.message in _CLOSED
+    return isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError)
+
+
+def _session_lost(error: MCPError, status: int | None, protocol: str | None) -> bool:
+    """404 is the specification's way to say so; servers of the handshake era also use 400 with words."""
+    if status == 404:
+        # ... unless the body said that this method does not exist, which the SDK also says of an empty 404.
+        return error.code != METHOD_NOT_FOUND or error.message == "Not Found"
+    handshake = protocol not in MODERN_PROTOCOL_VERSIONS
+    return status == 400 and handshake and "session" in error.message.lower()
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -1,0 +1,90 @@
+"""Whether a server is still there: asked when it has been quiet, and at once when something was odd.
+
+It owns the questions and what their answers mean. Requests in flight are judged by their own deadlines: a
+server that is busy with them may be too busy to answer a ping, and is only called slow for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import anyio
+from mcp import Client
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from mcpnb.errors import CallTimeout, ConnectError, ServerDisconnected, ToolError
+
+from .faults import Fault
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["Health"]
+
+
+class Health:
+    """Watches one session. `watch` runs in the session's own task group."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._odd = asyncio.Event()
+        self._silences = 0
+        """Questions in a row that had no answer in time."""
+
+    def suspect(self) -> None:
+        """Something was odd: look now."""
+        self._odd.set()
+
+    async def watch(self) -> None:
+        """Ask, until cancelled or until the session is lost. A server in this process is not asked."""
+        session = self._session
+        if session.config.transport == "in-process":
+            return
+        while not session.lost.is_set():
+            interval = session.config.health_interval * session.rng.uniform(0.8, 1.2)
+            with anyio.move_on_after(
+                min(interval, session.pace.health_timeout) if self._silences else interval
+            ):
+                await self._odd.wait()
+            session.wire.tidy()
+            session.freshness.retry()
+            if self._odd.is_set() or self._silences or session.quiet_for(interval / 2):
+                self._odd.clear()
+                await self._ask()
+                # Failing calls may raise suspicion faster than anybody can answer.
+                await asyncio.sleep(session.pace.health_pause)
+
+    async def _ask(self) -> None:
+        flight = self._session.own_flight(self._session.pace.health_timeout)
+        try:
+            await self._session.exchange("a health check", _ping, flight=flight)
+        except CallTimeout:
+            self._odd.clear()
+            self._silent()
+            return
+        except ToolError:
+            pass  # an error is an answer
+        except (ConnectError, ServerDisconnected) as error:
+            # 429 is a sign of life, and our own questions may have caused it.
+            if flight.status != 429:
+                self._session.lose(flight.fault or Fault("broken", str(error)))
+                return
+        if self._silences:
+            self._silences = 0
+            self._session.listener.on_health(self._session, None)
+
+    def _silent(self) -> None:
+        self._silences += 1
+        problem = f"no answer to a health check within {self._session.pace.health_timeout:g} s"
+        if self._silences > 1 and not self._session.busy:
+            self._session.lose(Fault("silent", f"{problem}, twice"), cut=True)
+        else:
+            self._session.listener.on_health(self._session, problem)
+
+
+async def _ping(client: Client) -> object:
+    """The cheapest question of the negotiated era."""
+    if client.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        return await client.session.send_discover(client.protocol_version)
+    return await client.session.send_ping()

@@ -1,0 +1,221 @@
+"""Streamable HTTP and SSE: an HTTP client that tells each call what went wrong with it.
+
+The SDK turns every HTTP failure into the same two errors, and a network error into the end of the whole
+session with every call on it. So this client never raises at the SDK. What went wrong is written on the
+flight whose request it was (and reported to the session); the SDK gets an answer it knows how to pass on.
+
+It classifies nothing (`faults` does) and decides nothing about the session (`session` does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx2
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+
+from .faults import Fault, fault_of_error, fault_of_response
+from .flight import FLIGHT, Flight
+from .pace import Pace
+
+if TYPE_CHECKING:
+    from mcp.client._transport import TransportStreams
+    from mcp.shared._httpx_utils import McpHttpClientFactory
+
+__all__ = ["WatchedHttp", "http_transport"]
+
+_TIMEOUT = httpx2.Timeout(30.0, connect=5.0, read=300.0)
+"""The SDK's own, but for connecting: a call that nobody takes should be free to go elsewhere soon."""
+
+# Below the 5 s after which uvicorn and Node close idle connections: a request must not meet the closing.
+_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=4.0)
+
+_IN_ORDER = (b'"method":"initialize"', b'"method":"notifications/initialized"')
+_CANCELLATION = b'"method":"notifications/cancelled"'
+_METHOD_IS_WITHIN = 120
+"""Bytes of a JSON-RPC message in which the SDK has written the method."""
+
+Report = Callable[[Fault, Flight | None], None]
+
+
+class WatchedHttp(httpx2.AsyncClient):
+    """The HTTP client of one session.
+
+    `where` is the address for people. `report` hears of every fault, with the flight it happened to, if any.
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: Mapping[str, str],
+        where: str,
+        report: Report,
+        pace: Pace,
+        answers_elsewhere: bool = False,
+    ) -> None:
+        super().__init__(headers=dict(headers), timeout=_TIMEOUT, limits=_LIMITS)
+        self._where, self._report, self._pace = where, report, pace
+        self.answers_elsewhere = answers_elsewhere
+        """SSE: a POST only delivers; the answer comes over the one stream."""
+        self._background: set[asyncio.Task[None]] = set()
+        self.last_status: int | None = None
+        self.gone = False
+        """True once there is nobody left to say goodbye to."""
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send it; answer with a substitute where the SDK would be hurt by the truth."""
+        flight = FLIGHT.get()
+        if request.method == "DELETE":
+            return await self._farewell(request, options)
+        if request.method == "POST" and self._can_wait(request.content[:_METHOD_IS_WITHIN]):
+            task = asyncio.create_task(self._post_beside(request, flight, options))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+            return httpx2.Response(202, request=request)
+        return await self._send_watched(request, flight, options)
+
+    def drop_background(self) -> None:
+        """Give up what is still being posted beside the calls."""
+        for task in tuple(self._background):
+            task.cancel()
+
+    def _can_wait(self, start: bytes) -> bool:
+        """Whether nothing that is sent later depends on this message having arrived.
+
+        The SDK posts what needs no answer (over SSE: everything) one after the other, and a server that
+        hangs on one of them would stop all. Cancellations are only a courtesy.
+        """
+        if _CANCELLATION in start:
+            return True
+        return self.answers_elsewhere and not any(method in start for method in _IN_ORDER)
+
+    async def _post_beside(
+        self, request: httpx2.Request, flight: Flight | None, options: dict[str, Any]
+    ) -> None:
+        if _CANCELLATION in request.content[:_METHOD_IS_WITHIN]:
+            request.extensions = {
+                **request.extensions,
+                "timeout": httpx2.Timeout(self._pace.courtesy).as_dict(),
+            }
+            flight = None
+        response = await self._send_watched(request, flight, options)
+        await response.aclose()
+        fault = flight.fault if flight is not None else None
+        if flight is not None and (fault is not None or response.status_code >= 400):
+            flight.cut(
+                fault or Fault("broken", f"HTTP {response.status_code} {response.reason_phrase}".rstrip())
+            )
+
+    async def _farewell(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
+        if not self.gone:
+            try:
+                async with asyncio.timeout(self._pace.farewell):
+                    return await super().send(request, **options)
+            except (httpx2.RequestError, OSError, TimeoutError):
+                self.gone = True
+        return httpx2.Response(204, request=request)
+
+    async def _send_watched(
+        self, request: httpx2.Request, flight: Flight | None, options: dict[str, Any]
+    ) -> httpx2.Response:
+        try:
+            response = await super().send(request, **options)
+        except (httpx2.RequestError, OSError) as error:
+            return self._substitute(request, flight, error)
+        fault = fault_of_response(response)
+        if fault is not None:
+            self._tell(fault, flight)
+        self.last_status = response.status_code
+        if flight is not None:
+            flight.status = response.status_code
+        if response.headers.get("content-type", "").startswith("application/json"):
+            return await self._whole(request, response, flight)
+        response.stream = _WatchedStream(response, self, flight)
+        return response
+
+    async def _whole(
+        self, request: httpx2.Request, response: httpx2.Response, flight: Flight | None
+    ) -> httpx2.Response:
+        """Read a JSON body here: the SDK would let a break in it end the session."""
+        try:
+            await response.aread()
+        except (httpx2.RequestError, OSError) as error:
+            await response.aclose()
+            return self._substitute(request, flight, error)
+        return response
+
+    def _substitute(
+        self, request: httpx2.Request, flight: Flight | None, error: Exception
+    ) -> httpx2.Response:
+        self.broke(error, flight)
+        return httpx2.Response(502, request=request)
+
+    def broke(self, error: Exception, flight: Flight | None) -> None:
+        """Tell of an error of the network."""
+        self._tell(fault_of_error(error, self._where), flight)
+
+    def ended(self, method: str) -> None:
+        """A body came to its end. Over SSE every answer arrives in one that never should."""
+        if self.answers_elsewhere and method == "GET":
+            self._tell(Fault("lost", f"{self._where} ended its stream of answers"), None)
+
+    def _tell(self, fault: Fault, flight: Flight | None) -> None:
+        if flight is not None:
+            flight.fault = fault
+        self._report(fault, flight)
+
+
+class _WatchedStream(httpx2.AsyncByteStream):
+    """A body that ends when its connection breaks, after saying so to the flight it belongs to."""
+
+    def __init__(self, response: httpx2.Response, client: WatchedHttp, flight: Flight | None) -> None:
+        self._inner = cast("httpx2.AsyncByteStream", response.stream)
+        self._chunks = aiter(self._inner)
+        self._client, self._flight = client, flight
+        self._method = response.request.method
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._chunks)
+        except (httpx2.RequestError, OSError) as error:
+            self._client.broke(error, self._flight)
+            raise StopAsyncIteration from None
+        except StopAsyncIteration:
+            self._client.ended(self._method)
+            raise
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@asynccontextmanager
+async def http_transport(url: str, client: WatchedHttp) -> AsyncGenerator[TransportStreams]:
+    """The SDK's Streamable HTTP (or SSE) transport over `client`, which ends with it."""
+    try:
+        if client.answers_elsewhere:
+            async with sse_client(url, httpx_client_factory=_factory(client)) as streams:
+                yield streams
+        else:
+            async with client, streamable_http_client(url, http_client=client) as streams:
+                yield streams
+    finally:
+        client.drop_background()
+
+
+def _factory(client: WatchedHttp) -> McpHttpClientFactory:
+    def this_one(
+        headers: dict[str, str] | None = None,
+        timeout: httpx2.Timeout | None = None,
+        auth: httpx2.Auth | None = None,
+    ) -> httpx2.AsyncClient:
+        del headers, timeout, auth  # it has its own
+        return client
+
+    return this_one

@@ -1,0 +1,91 @@
+"""What a server offers, every page of it.
+
+It owns `Listing` and the walk through the pages. It judges no errors and keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+import mcp_types
+from mcp import Client
+
+__all__ = ["KINDS", "Kind", "Listing", "fetch", "offered"]
+
+Kind = Literal["tools", "resources", "templates", "prompts"]
+KINDS: tuple[Kind, ...] = ("tools", "resources", "templates", "prompts")
+
+_MAX_PAGES = 1000
+"""A server that invents a new cursor for ever must not be listened to for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Everything that a server said it offers, as the SDK's own types."""
+
+    tools: tuple[mcp_types.Tool, ...] = ()
+    resources: tuple[mcp_types.Resource, ...] = ()
+    templates: tuple[mcp_types.ResourceTemplate, ...] = ()
+    prompts: tuple[mcp_types.Prompt, ...] = ()
+
+
+class _Page(Protocol):
+    next_cursor: str | None
+
+
+PageT = TypeVar("PageT", bound=_Page)
+
+
+def offered(capabilities: mcp_types.ServerCapabilities) -> tuple[Kind, ...]:
+    """The kinds a server has; it is not asked for others."""
+    has: dict[Kind, object] = {
+        "tools": capabilities.tools,
+        "resources": capabilities.resources,
+        "templates": capabilities.resources,
+        "prompts": capabilities.prompts,
+    }
+    return tuple(kind for kind in KINDS if has[kind] is not None)
+
+
+async def fetch(client: Client, kind: Kind) -> tuple[Any, ...]:
+    """All items of one kind, from every page, in the server's order.
+
+    Raises:
+        ValueError: The pages never end.
+        mcp.MCPError: The server refused, or the connection ended.
+    """
+    match kind:
+        case "tools":
+            return await _walk(lambda cursor: client.list_tools(cursor=cursor), lambda page: page.tools)
+        case "resources":
+            return await _walk(
+                lambda cursor: client.list_resources(cursor=cursor), lambda page: page.resources
+            )
+        case "templates":
+            return await _walk(
+                lambda cursor: client.list_resource_templates(cursor=cursor),
+                lambda page: page.resource_templates,
+            )
+        case "prompts":
+            return await _walk(lambda cursor: client.list_prompts(cursor=cursor), lambda page: page.prompts)
+
+
+async def _walk(
+    ask: Callable[[str | None], Awaitable[PageT]], items_of: Callable[[PageT], Iterable[Any]]
+) -> tuple[Any, ...]:
+    items: list[Any] = []
+    cursor: str | None = None
+    seen: set[str] = set()
+    for _ in range(_MAX_PAGES):
+        page = await ask(cursor)
+        items += items_of(page)
+        cursor = page.next_cursor
+        # An empty cursor is what some servers send for "no more".
+        if not cursor:
+            return tuple(items)
+        if cursor in seen:
+            raise ValueError(f"the server sends the same page again and again (cursor {cursor[:40]!r})")
+        seen.add(cursor)
+    raise ValueError(f"the listing has more than {_MAX_PAGES} pages")

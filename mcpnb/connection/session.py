@@ -1,0 +1,287 @@
+"""One session with a server: the task that enters and leaves the SDK's `Client`, and the requests on it.
+
+The owner task (`run`) is the only one that enters and leaves the client; requests are made from their
+callers' tasks. However the session ends, every request on it ends, too. It does not reconnect, and it
+decides nothing about the connection's state: it reports.
+
+    run()       connect, list, then keep the listings fresh and watch the health, until something ends it
+    exchange()  one request of one caller, from the caller's task
+    lose()      end it: at once (`cut=True`), or once the requests in flight have ended
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import anyio
+import mcp_types
+from mcp import Client
+from mcp.client.session import IncomingMessage
+
+from mcpnb.config import ServerConfig
+from mcpnb.errors import CallTimeout, ConnectError, McpnbError, ServerDisconnected, ToolError, flatten
+
+from .answers import translate
+from .faults import Fault
+from .flight import FLIGHT, Flight, Flights
+from .freshness import Freshness
+from .health import Health
+from .listing import Kind
+from .pace import Pace, backoff
+from .stderr import StderrTail
+from .warm import warm
+from .wires import open_wire
+
+__all__ = ["Session", "SessionListener"]
+
+T = TypeVar("T")
+
+
+class SessionListener(Protocol):
+    """What a session reports to. Called synchronously, on the loop."""
+
+    def on_open(self, session: Session) -> None:
+        """Connected and listed."""
+        ...
+
+    def on_health(self, session: Session, problem: str | None) -> None:
+        """Slow to answer (in words), or well again (None)."""
+        ...
+
+    def on_listing(self, session: Session, items: Mapping[Kind, tuple[Any, ...]]) -> None:
+        """Whole listings arrived, of these kinds."""
+        ...
+
+    def on_listing_failed(self, kind: Kind, why: str) -> None:
+        """A listing could not be had; the last one stands."""
+        ...
+
+    def on_log(self, level: str, text: str) -> None:
+        """The server said something for people."""
+        ...
+
+
+class Session:
+    """One attempt to connect and, if it succeeds, the session until its end. Not used again."""
+
+    def __init__(
+        self, config: ServerConfig, listener: SessionListener, *, stderr: StderrTail | None, legacy: bool,
+        connect_timeout: float, pace: Pace, rng: random.Random, clock: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self.name, self.config = config.name, config
+        self.wire = open_wire(config, self, stderr, pace)
+        self.settled = asyncio.Event()
+        """Connected, or ended without having been."""
+        self.lost = asyncio.Event()
+        """No new requests are taken."""
+        self.why: Fault | None = None
+        """Why it was lost; for a child process complete once `run` has ended."""
+        self.opened = False
+        self.client: Client | None = None
+        self.protocol: str | None = None
+        self.listener, self._legacy, self._connect_timeout = listener, legacy, connect_timeout
+        self.pace, self.rng, self._clock = pace, rng, clock
+        self._scope = anyio.CancelScope()
+        self._leave = asyncio.Event()
+        self._flights = Flights(self._on_idle)
+        # Only over HTTP do requests go different ways, and the transport must know whose each one is.
+        self._tell_apart = config.transport in {"http", "sse"}
+        self._last_seen = clock()
+        self._health = Health(self)
+        self.freshness = Freshness(self)
+
+    # -- the owner task ------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Enter the client, serve, leave. Raises nothing but the cancellation of its own task."""
+        self._scope.deadline = anyio.current_time() + self._connect_timeout
+        errors: list[BaseException] = []
+        try:
+            with self._scope:
+                async with self._new_client() as client:
+                    await self._serve(client)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why the session ended
+            errors = flatten(error)
+        finally:
+            self._end(errors)
+
+    def _new_client(self) -> Client:
+        return Client(
+            self.wire.target(),
+            mode="legacy" if self._legacy else "auto",
+            cache=None,
+            message_handler=self._on_message,
+            logging_callback=self._on_log,
+        )
+
+    async def _serve(self, client: Client) -> None:
+        """Everything between entering the client and leaving it. Nothing here outlives the session."""
+        self.client, self.protocol = client, client.protocol_version
+        remaining = self._scope.deadline - anyio.current_time()
+        self._scope.deadline = math.inf
+        async with anyio.create_task_group() as tasks:
+            # Listening starts before the first listing, so that no change falls between the two.
+            tasks.start_soon(self.freshness.listen, client)
+            await self.freshness.list_all(client, within=min(remaining, self.pace.listing_timeout))
+            await warm()
+            self._open()
+            tasks.start_soon(self.freshness.keep)
+            tasks.start_soon(self._health.watch)
+            await self._leave.wait()
+            tasks.cancel_scope.cancel()
+
+    def _open(self) -> None:
+        self._last_seen = self._clock()
+        if not self.lost.is_set():
+            self.opened = True
+            self.listener.on_open(self)
+        self.settled.set()
+
+    def _end(self, errors: list[BaseException]) -> None:
+        if self.why is None:
+            self.why = self.wire.explain(errors, self._silence()) or Fault("broken", "the session ended")
+        self.client = None
+        self.lost.set()
+        self.settled.set()
+        self._flights.close()
+        # The SDK wakes its waiters. Whoever it forgets (calls into this process) is cut a moment later, so
+        # that an answer that arrived just before the end still counts.
+        if self._flights.callers:
+            asyncio.get_running_loop().call_later(self.pace.sweep_after, self._flights.cut, self.why)
+
+    def _silence(self) -> str:
+        """In words, that connecting took too long; empty if it did not."""
+        late = self._scope.cancelled_caught and not self.lost.is_set()
+        return f"no MCP answer within {self._connect_timeout:g} s" if late else ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether requests are in flight."""
+        return self._flights.callers > 0
+
+    def quiet_for(self, seconds: float) -> bool:
+        """Whether nothing was heard of the server for that long, and nobody waits for it."""
+        return not self.busy and self._clock() - self._last_seen >= seconds
+
+    def suspect(self) -> None:
+        """Something was odd: have the health looked at."""
+        self._health.suspect()
+
+    def backoff(self, attempt: int) -> float:
+        """Seconds to wait before trying something for the `attempt`th time again."""
+        return backoff(attempt, self.rng, self.pace)
+
+    def _on_idle(self) -> None:
+        if self.lost.is_set():
+            self._leave.set()
+
+    # -- ending --------------------------------------------------------------------------------------------
+
+    def lose(self, why: Fault | None, *, cut: bool = False) -> None:
+        """Take no new requests and leave: at once if `cut`, else when those in flight have ended.
+
+        `why` may be None when only the wire will know. The first reason stands.
+        """
+        if not self.lost.is_set():
+            self.why = why
+            if why is not None and why.kind in {"refused", "silent", "lost"}:
+                self.wire.hang_up()
+            self.lost.set()
+        if not self.settled.is_set():
+            self._scope.cancel()
+        elif cut or not self._flights.callers or not self.wire.lingers:
+            self._leave.set()
+        else:
+            asyncio.get_running_loop().call_later(self.pace.linger, self._leave.set)
+
+    def on_fault(self, fault: Fault, flight: Flight | None) -> None:
+        """A wire's report. Some faults are the end; the others are a reason to look at once."""
+        del flight
+        if self.client is None:
+            return
+        if fault.final or fault.kind in {"refused", "lost"}:
+            self.lose(fault)
+        else:
+            self.suspect()
+
+    def on_end(self) -> None:
+        """The wire has ended; only what it leaves behind will tell why."""
+        if self.client is not None:
+            self.lose(None)
+
+    def on_noise(self, line: str) -> None:
+        """Say once that a server prints to the wrong place."""
+        self.listener.on_log("warning", f"it prints on stdout what is no MCP message: {line!r}")
+
+    # -- requests ------------------------------------------------------------------------------------------
+
+    async def exchange(
+        self,
+        what: str,
+        send: Callable[[Client], Awaitable[T]],
+        timeout: float | None = None,  # noqa: ASYNC109 - the flight keeps the time
+        *,
+        flight: Flight | None = None,
+    ) -> T:
+        """One request, in the caller's task; `what` names it in errors, `timeout` is in seconds.
+
+        Raises:
+            ConnectError: It was certainly not executed.
+            ServerDisconnected: The server went away meanwhile.
+            CallTimeout: No answer in time.
+            ToolError: The answer was an error of the protocol, or does not fit it.
+        """
+        client = self.client
+        if client is None or self.lost.is_set():
+            raise ConnectError(self.name, self.why.reason if self.why else "the connection has just ended")
+        if flight is None:
+            flight = Flight(self._flights, timeout)
+        token = FLIGHT.set(flight) if self._tell_apart else None
+        try:
+            with flight:
+                answer = await send(client)
+                self._last_seen = self._clock()
+                return answer
+        except Exception as error:
+            raise self._failed(flight, what, error) from error
+        finally:
+            if token is not None:
+                FLIGHT.reset(token)
+        raise self._cut_short(flight, what)
+
+    def _failed(self, flight: Flight, what: str, error: Exception) -> Exception:
+        known = flight.fault
+        failure = translate(self.name, what, error, flight, protocol=self.protocol, why=self.why)
+        if flight.fault is not None and flight.fault is not known:
+            self.on_fault(flight.fault, flight)
+        elif isinstance(failure, ServerDisconnected):
+            self.suspect()
+        elif isinstance(failure, ToolError):
+            self._last_seen = self._clock()
+        return failure
+
+    def _cut_short(self, flight: Flight, what: str) -> McpnbError:
+        if isinstance(flight.cut_by, Fault):
+            return flight.cut_by.error(self.name, what)
+        # It says nothing about the server, but it is a reason to ask it.
+        self.suspect()
+        return CallTimeout(what, flight.timeout, server=self.name)
+
+    def own_flight(self, within: float) -> Flight:
+        """A flight for a request of ours, for which no caller waits; `within` is in seconds."""
+        return Flight(self._flights, max(within, 0.0), ours=True)
+
+    # -- what the server says unasked ----------------------------------------------------------------------
+
+    async def _on_message(self, message: IncomingMessage) -> None:
+        if isinstance(message, Exception):
+            self.listener.on_log("error", f"it sent what cannot be read: {message}")
+        else:
+            self.freshness.heard(message)
+
+    async def _on_log(self, params: mcp_types.LoggingMessageNotificationParams) -> None:
+        self.listener.on_log(params.level, str(params.data))

@@ -1,0 +1,160 @@
+"""`compare`: the same workload under several strategies, side by side.
+
+It owns the checks before anything is sent and the choice of who carries the plan out. It knows no MCP and
+no statistics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import cast
+
+from mcpnb.experiment.comparison import Comparison
+from mcpnb.experiment.live import LiveTarget, Measurements, Plan, Progress, measure
+from mcpnb.experiment.progress import ProgressLine, shows_lines
+from mcpnb.experiment.workload import Workload
+
+__all__ = ["compare", "compare_async"]
+
+Strategies = Sequence[object] | Mapping[str, object]
+"""Names or strategy objects; or label → name or object, to compare one strategy with itself."""
+
+
+def compare(
+    target: LiveTarget,
+    strategies: Strategies,
+    *,
+    workload: Workload,
+    seed: int = 0,
+    repeats: int = 1,
+    blocks: int | None = None,
+    progress: bool | Callable[[Progress], None] = True,
+    executor: object | None = None,
+) -> Comparison:
+    """Send one workload under each strategy and say what differs, and how surely.
+
+    Against a live fleet the strategies take turns in randomised blocks, so that a machine's drift hits all
+    alike; each has a fresh state that lasts over its own blocks. Kernel → Interrupt cancels the calls that
+    are out and leaves the fleet usable.
+
+    Args:
+        target: A live fleet.
+        strategies: Names or strategy objects, at least one; the first is the baseline of `.paired`.
+        workload: What to send. All strategies get the same calls at the same times.
+        seed: Draws the schedule, the order of blocks and the bootstrap.
+        repeats: Times the workload is run from its start, with strategies that know nothing again.
+        blocks: Rounds per repeat; by default up to 12, of at least 10 calls each.
+        progress: True shows a line in a terminal or notebook; or a function that takes a `Progress`.
+        executor: For simulated targets only.
+
+    Raises:
+        StrategyError: For a strategy that does not exist; nothing was sent.
+        ValueError: For no strategies, a label given twice, or a number below 1.
+        TypeError: For a target that cannot be compared.
+    """
+    live = _live(target, executor)
+    plan = _plan(strategies, workload, seed, repeats, blocks)
+    watch = _watch(progress)
+    try:
+        seen = live.run(_measure, live, plan, watch)
+    finally:
+        if isinstance(watch, ProgressLine):
+            watch.close()
+    return _comparison(seen, plan)
+
+
+async def compare_async(
+    target: LiveTarget,
+    strategies: Strategies,
+    *,
+    workload: Workload,
+    seed: int = 0,
+    repeats: int = 1,
+    blocks: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    clock: Callable[[], float] | None = None,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> Comparison:
+    """`compare` as a coroutine, on the loop that the target's calls run on; see there."""
+    if not callable(getattr(target, "experiment_view", None)):
+        raise _cannot(target)
+    plan = _plan(strategies, workload, seed, repeats, blocks)
+    return _comparison(await measure(target, plan, clock=clock, sleep=sleep, progress=progress), plan)
+
+
+async def _measure(target: LiveTarget, plan: Plan, watch: Callable[[Progress], None] | None) -> Measurements:
+    return await measure(target, plan, progress=watch)
+
+
+def _comparison(seen: Measurements, plan: Plan) -> Comparison:
+    return Comparison.from_rows(
+        seen.calls, seen.blocks, strategies=tuple(plan.strategies), workload=plan.workload, seed=plan.seed
+    )
+
+
+def _live(target: object, executor: object | None) -> LiveTarget:
+    if not isinstance(target, LiveTarget):
+        raise _cannot(target)
+    if executor is not None:
+        raise ValueError("executor= spreads simulations; a live comparison runs where its connections are")
+    return target
+
+
+def _cannot(target: object) -> TypeError:
+    if callable(getattr(target, "experiment_view", None)):
+        return TypeError(
+            "compare() needs a fleet from mcpnb.connect(); a client takes `await compare_async(...)`"
+        )
+    return TypeError(
+        f"compare() takes a live fleet, such as mcpnb.connect(...) gives, not {type(target).__name__}"
+    )
+
+
+def _plan(strategies: Strategies, workload: object, seed: int, repeats: int, blocks: int | None) -> Plan:
+    if not isinstance(workload, Workload):
+        raise TypeError(
+            f"workload must be a mcpnb.Workload(tool=..., rate=..., requests=...), not {workload!r}"
+        )
+    for name, value in (("repeats", repeats), ("blocks", blocks)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    plan = Plan(_labelled(strategies), workload, seed, repeats, blocks)
+    for repeat in range(repeats):
+        count = workload.count(seed=seed, repeat=repeat)
+        if count is not None and count <= workload.warmup:
+            raise ValueError(
+                f"the workload has {count} calls, warm-up {workload.warmup}: nothing is left to count"
+            )
+    return plan
+
+
+def _labelled(strategies: Strategies) -> dict[str, object]:
+    if isinstance(strategies, str):
+        raise TypeError(f"strategies must be a list, such as [{strategies!r}, 'round_robin']")
+    if not strategies:
+        raise ValueError("strategies is empty: name at least one, two to compare")
+    if isinstance(strategies, Mapping):
+        return {str(label): strategy for label, strategy in strategies.items()}
+    labelled: dict[str, object] = {}
+    for strategy in strategies:
+        label = _label(strategy)
+        if label in labelled:
+            raise ValueError(
+                f"strategy {label!r} is given twice; label them with a dict: {{label: strategy}}"
+            )
+        labelled[label] = strategy
+    return labelled
+
+
+def _label(strategy: object) -> str:
+    if isinstance(strategy, str):
+        return strategy
+    return str(cast("object", getattr(strategy, "name", None)) or type(strategy).__name__)
+
+
+def _watch(progress: bool | Callable[[Progress], None]) -> Callable[[Progress], None] | None:
+    if callable(progress):
+        return progress
+    return ProgressLine() if progress and shows_lines(sys.stdout) else None

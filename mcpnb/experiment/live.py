@@ -1,0 +1,386 @@
+"""Running a workload against live servers, strategy by strategy, in interleaved blocks.
+
+It owns the pacing of calls and the order of blocks. It knows no MCP and no fleet: what it drives is any
+`LiveTarget`; the clock and the sleep are arguments, so that a test can run it in virtual time.
+
+Why blocks: a machine drifts (another process wakes up, a server warms up). Strategies that take turns every
+few dozen calls, in an order drawn anew for each round, suffer the drift alike; strategies that run one
+after the other do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from mcpnb.errors import (
+    CallTimeout,
+    ConnectError,
+    McpnbError,
+    NoServerAvailable,
+    Overloaded,
+    ServerDisconnected,
+    ToolError,
+    flatten,
+)
+from mcpnb.experiment.workload import PlannedCall, Workload
+from mcpnb.model import Explanation, OutcomeKind
+
+T = TypeVar("T")
+
+DEFAULT_BLOCKS = 12
+"""Rounds in which the strategies take turns, when there are calls enough."""
+CALLS_PER_BLOCK = 10
+"""A default block is not smaller than this: between blocks the servers run dry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One call of an experiment, as the target saw it."""
+
+    server: str | None
+    """Who gave the answer (or the last failure); None when nobody was asked."""
+    outcome: OutcomeKind
+    latency: float = math.nan
+    """Seconds from the start of `probe` to its end, retries and queueing included; nan: measured outside."""
+    attempts: int = 1
+    hedges: int = 0
+    retries: int = 0
+    error: str = ""
+
+    @classmethod
+    def of(cls, outcome: OutcomeKind, explanation: Explanation, *, error: str = "") -> Sample:
+        """The sample of a call whose explanation is known."""
+        records = explanation.attempts
+        won = [record for record in records if record.outcome == outcome] or list(records)
+        hedges = sum(record.attempt.hedge for record in records)
+        return cls(
+            server=won[-1].attempt.server if won else None,
+            outcome=outcome,
+            latency=explanation.total,
+            attempts=len(records),
+            hedges=hedges,
+            retries=max(len(records) - hedges - 1, 0),
+            error=error,
+        )
+
+
+_OUTCOME_OF: tuple[tuple[type[McpnbError], OutcomeKind], ...] = (
+    (ToolError, "tool_error"),
+    (CallTimeout, "timeout"),
+    (ServerDisconnected, "disconnected"),
+    (ConnectError, "refused"),
+    (NoServerAvailable, "rejected"),
+    (Overloaded, "rejected"),
+)
+
+
+def outcome_of(error: McpnbError) -> OutcomeKind | None:
+    """The outcome that an error of a call stands for; None when it is a mistake in the experiment itself."""
+    return next((outcome for kind, outcome in _OUTCOME_OF if isinstance(error, kind)), None)
+
+
+class ExperimentView(Protocol):
+    """Calls under one strategy whose state nobody else touches."""
+
+    async def probe(
+        self,
+        tool: str,
+        arguments: Mapping[str, object],
+        *,
+        timeout: float | None,  # noqa: ASYNC109 - passed on to the server
+    ) -> Sample:
+        """Make one call. A call that fails is a `Sample`; what raises ends the comparison.
+
+        It raises for mistakes that every strategy would repeat: `ToolNotFound`, `ArgumentError`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Forget the strategy and what it learned. Called once, on the loop, when all calls have ended."""
+        ...
+
+
+@runtime_checkable
+class LiveTarget(Protocol):
+    """What can be compared live: a fleet, or a test's stand-in for one."""
+
+    def experiment_view(self, strategy: object) -> ExperimentView:
+        """A view with a fresh state of `strategy` (a name or an object). Sends nothing.
+
+        Raises:
+            StrategyError: When there is no such strategy.
+        """
+        ...
+
+    def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: object) -> T:
+        """Run a coroutine function to its end on the target's event loop, from any other thread.
+
+        On KeyboardInterrupt it cancels the coroutine and raises at once.
+        """
+        ...
+
+
+class Progress(NamedTuple):
+    """How far a comparison has come."""
+
+    done: int
+    """Calls that ended."""
+    total: int | None
+    """Calls in all; None when closed loops run for a duration."""
+    strategy: str
+    round: int
+    """From 1."""
+    rounds: int
+
+
+class CallRow(NamedTuple):
+    """One call, as `Comparison.calls` shows it."""
+
+    strategy: str
+    block: int
+    i: int
+    intended_at: float
+    started_lag_ms: float
+    latency_ms: float
+    server: str | None
+    outcome: OutcomeKind
+    attempts: int
+    error: str
+    tool: str
+    repeat: int
+    retries: int
+    hedges: int
+    warmup: bool
+
+
+class BlockRow(NamedTuple):
+    """One strategy's turn, as `Comparison.blocks` shows it."""
+
+    strategy: str
+    block: int
+    repeat: int
+    position: int
+    """Whose turn it was within the round, from 0."""
+    began_at: float
+    """Seconds since the comparison began."""
+    base_s: float
+    """The workload's own time at which the block starts."""
+    span_s: float
+    """Seconds over which its calls were sent."""
+    seconds: float
+    """Seconds until the last answer was there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A comparison to carry out: who, what, in how many turns."""
+
+    strategies: Mapping[str, object]
+    """Label → strategy (a name or an object)."""
+    workload: Workload
+    seed: int = 0
+    repeats: int = 1
+    """Times the workload is run from its start, with strategies that know nothing again."""
+    blocks: int | None = None
+    """Rounds per repeat; None lets the number of calls decide."""
+
+    def rounds(self, repeat: int) -> list[int | None]:
+        """Calls in each round of a repeat; None for a round that lasts a share of the duration."""
+        count = self.workload.count(seed=self.seed, repeat=repeat)
+        if count is None:
+            assert self.workload.duration is not None  # noqa: S101 - no count means a duration
+            wanted = self.blocks or max(1, min(DEFAULT_BLOCKS, int(self.workload.duration)))
+            return [None] * wanted
+        wanted = self.blocks or min(DEFAULT_BLOCKS, count // CALLS_PER_BLOCK)
+        wanted = max(1, min(wanted, count))
+        return [count * (k + 1) // wanted - count * k // wanted for k in range(wanted)]
+
+    def total(self) -> int | None:
+        """Calls of all strategies in all repeats, when that is known."""
+        counts = [self.workload.count(seed=self.seed, repeat=repeat) for repeat in range(self.repeats)]
+        known = [count for count in counts if count is not None]
+        return sum(known) * len(self.strategies) if len(known) == len(counts) else None
+
+
+@dataclass(slots=True)
+class Measurements:
+    """What a run of a plan saw: rows in the order in which calls ended."""
+
+    calls: list[CallRow] = field(default_factory=list[CallRow])
+    blocks: list[BlockRow] = field(default_factory=list[BlockRow])
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One strategy during one repeat."""
+
+    strategy: str
+    repeat: int
+    view: ExperimentView
+    calls: Iterator[PlannedCall]
+    own_time: float = 0.0
+    """Seconds of the workload that are behind it; turns of other strategies do not count."""
+
+
+async def measure(
+    target: LiveTarget,
+    plan: Plan,
+    *,
+    clock: Callable[[], float] | None = None,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    progress: Callable[[Progress], None] | None = None,
+) -> Measurements:
+    """Carry out a plan on the running loop.
+
+    Every strategy is looked up before the first call is sent. Cancelling it cancels the calls that are out.
+
+    Args:
+        target: Who is asked.
+        plan: What to do.
+        clock: Monotonic seconds; the running loop's by default.
+        sleep: Waits for so many seconds of that clock.
+        progress: Told after each call.
+
+    Raises:
+        McpnbError: What `experiment_view` or `probe` raised.
+    """
+    driver = _Driver(plan, clock or asyncio.get_running_loop().time, sleep, progress or _ignore)
+    with contextlib.ExitStack() as stack:
+        lanes = [_lanes(target, plan, repeat, stack) for repeat in range(plan.repeats)]
+        for repeat, fresh in enumerate(lanes):
+            await driver.repeat(fresh, repeat)
+    return driver.seen
+
+
+def _lanes(target: LiveTarget, plan: Plan, repeat: int, stack: contextlib.ExitStack) -> list[_Lane]:
+    """A lane per strategy, each with a view of its own that `stack` closes."""
+    lanes: list[_Lane] = []
+    for label, strategy in plan.strategies.items():
+        view = target.experiment_view(strategy)
+        stack.callback(view.close)
+        lanes.append(_Lane(label, repeat, view, plan.workload.calls(seed=plan.seed, repeat=repeat)))
+    return lanes
+
+
+def _ignore(_: Progress) -> None:
+    """Nobody watches."""
+
+
+class _Driver:
+    """Sends the calls of a plan and notes what comes back."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[object]],
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self.plan, self.clock, self.sleep, self.progress = plan, clock, sleep, progress
+        self.seen = Measurements()
+        self._order = np.random.default_rng([plan.seed, 1])
+        self._began = clock()
+        self._total = plan.total()
+        self._round = 0
+        self._rounds = sum(len(plan.rounds(repeat)) for repeat in range(plan.repeats))
+
+    async def repeat(self, lanes: list[_Lane], repeat: int) -> None:
+        """One run of the whole workload, in rounds; every strategy has one turn in each."""
+        for count in self.plan.rounds(repeat):
+            for position, index in enumerate(self._order.permutation(len(lanes))):
+                await self._turn(lanes[int(index)], count, position)
+            self._round += 1
+
+    async def _turn(self, lane: _Lane, count: int | None, position: int) -> None:
+        begin, base = self.clock(), lane.own_time
+        try:
+            if self.plan.workload.open_loop:
+                span = await self._open(lane, list(itertools.islice(lane.calls, count)))
+            else:
+                span = await self._closed(lane, count)
+        except BaseExceptionGroup as group:
+            raise flatten(group)[0] from None
+        self.seen.blocks.append(
+            BlockRow(
+                lane.strategy,
+                self._round,
+                lane.repeat,
+                position,
+                begin - self._began,
+                base,
+                span,
+                self.clock() - begin,
+            )
+        )
+
+    async def _open(self, lane: _Lane, calls: list[PlannedCall]) -> float:
+        """Send each call at its time, whatever became of the earlier ones. Returns the seconds it took."""
+        begin, base = self.clock(), lane.own_time
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                due = begin + call.at - base
+                # When late, yield all the same: the calls that are out need the loop to end at all.
+                await self.sleep(max(due - self.clock(), 0.0))
+                group.create_task(self._call(lane, call, due, call.at))
+        lane.own_time = calls[-1].at
+        return lane.own_time - base
+
+    async def _closed(self, lane: _Lane, count: int | None) -> float:
+        """Keep `concurrency` callers busy for `count` calls, or for a round's share of the duration."""
+        begin, base = self.clock(), lane.own_time
+        calls = lane.calls if count is None else itertools.islice(lane.calls, count)
+        seconds = math.inf if count is not None else self._seconds(lane.repeat)
+        span = 0.0
+
+        async def caller() -> None:
+            nonlocal span
+            while (elapsed := self.clock() - begin) < seconds and (call := next(calls, None)) is not None:
+                span = elapsed
+                await self._call(lane, call, begin + elapsed, base + elapsed)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.plan.workload.concurrency or 1):
+                group.create_task(caller())
+        lane.own_time = base + self.clock() - begin
+        return span
+
+    def _seconds(self, repeat: int) -> float:
+        assert self.plan.workload.duration is not None  # noqa: S101 - no count means a duration
+        return self.plan.workload.duration / len(self.plan.rounds(repeat))
+
+    async def _call(self, lane: _Lane, call: PlannedCall, due: float, intended_at: float) -> None:
+        """Make one call. Its latency counts from `due`, so that a late start is not forgiven."""
+        block, started = self._round, self.clock()
+        sample = await lane.view.probe(call.tool, call.arguments, timeout=self.plan.workload.timeout)
+        took = sample.latency if math.isfinite(sample.latency) else self.clock() - started
+        lag = started - due
+        self.seen.calls.append(
+            CallRow(
+                lane.strategy,
+                block,
+                call.i,
+                intended_at,
+                lag * 1e3,
+                (lag + took) * 1e3,
+                sample.server,
+                sample.outcome,
+                sample.attempts,
+                sample.error,
+                call.tool,
+                lane.repeat,
+                sample.retries,
+                sample.hedges,
+                call.warmup,
+            )
+        )
+        self.progress(
+            Progress(len(self.seen.calls), self._total, lane.strategy, self._round + 1, self._rounds)
+        )

@@ -1,0 +1,299 @@
+"""What is asked, and when: schedules of calls, drawn from a seed.
+
+It owns arrival processes, tool mixes and arguments. It knows no servers, no strategies, no event loop and
+no clock: times are seconds from the start of the workload, and somebody else waits for them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Arguments", "Arrivals", "PlannedCall", "Workload"]
+
+Arrivals = Literal["poisson", "constant", "bursty", "closed"]
+"""`closed` keeps a number of callers busy; the others send at their own times, whatever the answers do."""
+
+ArgumentsOf = (
+    Mapping[str, object]
+    | Sequence[Mapping[str, object]]
+    | Callable[[int, np.random.Generator], Mapping[str, object]]
+)
+"""One dict for every call; a list of dicts, used in turn; or a function of the call's number and an rng."""
+
+Arguments = ArgumentsOf | Mapping[str, ArgumentsOf]
+"""Arguments for every tool; with a mix of tools also a dict with an entry for each tool of the mix."""
+
+CHUNK = 1024  # draws at a time: large enough to be vectorised, small enough to waste nothing
+
+
+class PlannedCall(NamedTuple):
+    """One call of the schedule."""
+
+    i: int
+    """From 0, in the order of sending."""
+    at: float
+    """Seconds from the workload's start at which it is meant to start; nan in a closed loop."""
+    tool: str
+    arguments: Mapping[str, object]
+    warmup: bool
+    """True: sent, but left out of every summary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Calls to send: which tools, with which arguments, when and how many.
+
+    Give `rate` (calls per second) for open arrivals or `concurrency` for `arrivals="closed"`, and either
+    `requests` or `duration`.
+
+    Raises:
+        ValueError: For a combination that says nothing, or too much. The message names the field.
+        TypeError: For a tool or arguments of another type.
+    """
+
+    tool: str | Mapping[str, float]
+    """A tool's name, or a mix: name → weight."""
+    arguments: Arguments = field(default_factory=dict[str, object])
+    arrivals: Arrivals = "poisson"
+    rate: float | None = None
+    """Mean calls per second."""
+    concurrency: int | None = None
+    """Callers that each send their next call when the last one was answered."""
+    requests: int | None = None
+    """Calls in all, the warm-up among them."""
+    duration: float | None = None
+    """Seconds."""
+    warmup: int = 0
+    """The first calls of a strategy that are sent but not counted."""
+    timeout: float | None = None
+    """Seconds for each call; None takes the fleet's."""
+    burst_ratio: float = 5.0
+    """`bursty`: the rate inside a burst over the rate outside."""
+    burst_share: float = 0.2
+    """`bursty`: the share of time spent inside bursts."""
+    burst_seconds: float = 1.0
+    """`bursty`: how long a burst lasts on average."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_tool(self.tool)
+        _check_arguments(self.arguments)
+        _check_pace(self)
+        _check_length(self)
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether calls start at times of their own, and latency counts from those."""
+        return self.arrivals != "closed"
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The names of the tools that it calls."""
+        return (self.tool,) if isinstance(self.tool, str) else tuple(self.tool)
+
+    def times(self, *, seed: int = 0, repeat: int = 0) -> NDArray[np.float64] | None:
+        """When calls start, in seconds, ascending; None in a closed loop, where the answers decide."""
+        if not self.open_loop:
+            return None
+        return _arrival_times(self, self._streams(seed, repeat)[0])
+
+    def calls(self, *, seed: int = 0, repeat: int = 0) -> Iterator[PlannedCall]:
+        """The calls in order, the same for the same seed; endless when a closed loop has a duration."""
+        times = self.times(seed=seed, repeat=repeat)
+        _, tool_rng, argument_rng = self._streams(seed, repeat)
+        tools = _tools(self.tool, tool_rng)
+        for i in self._numbers(times):
+            tool = next(tools)
+            arguments = _arguments(self.arguments, tool, i, argument_rng, mix=not isinstance(self.tool, str))
+            yield PlannedCall(
+                i, math.nan if times is None else float(times[i]), tool, arguments, i < self.warmup
+            )
+
+    def count(self, *, seed: int = 0, repeat: int = 0) -> int | None:
+        """How many calls there are; None when a closed loop runs for a duration."""
+        times = self.times(seed=seed, repeat=repeat)
+        return self.requests if times is None else len(times)
+
+    def describe(self) -> str:
+        """One line: what is sent and how."""
+        what = " + ".join(self.tools)
+        how = (
+            f"{self.arrivals} {self.rate:g}/s"
+            if self.rate is not None
+            else f"{self.concurrency} callers in turn"
+        )
+        return f"{what} · {how}"
+
+    def _numbers(self, times: NDArray[np.float64] | None) -> Iterator[int]:
+        if times is not None:
+            return iter(range(len(times)))
+        return itertools.count() if self.requests is None else iter(range(self.requests))
+
+    def _streams(self, seed: int, repeat: int) -> list[np.random.Generator]:
+        # Arrivals, tools and arguments draw from streams of their own: changing one leaves the others alone.
+        return np.random.default_rng([self.seed, seed, repeat]).spawn(3)
+
+
+def _check_tool(tool: object) -> None:
+    if isinstance(tool, str) and tool:
+        return
+    if not isinstance(tool, Mapping) or not tool:
+        raise TypeError(f"tool must be a name or a mix {{name: weight}}, not {tool!r}")
+    for name, weight in cast("Mapping[object, object]", tool).items():
+        if not isinstance(name, str) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+            raise ValueError(f"tool: the mix needs names with weights above 0, not {name!r}: {weight!r}")
+
+
+def _check_arguments(arguments: object) -> None:
+    if callable(arguments) or isinstance(arguments, Mapping):
+        return
+    if not isinstance(arguments, Sequence) or isinstance(arguments, str):
+        raise TypeError(f"arguments must be a dict, a list of dicts or a function, not {arguments!r}")
+    rows = cast("Sequence[object]", arguments)
+    if not rows or not all(isinstance(row, Mapping) for row in rows):
+        raise ValueError("arguments: a list needs at least one row, and every row must be a dict")
+
+
+def _check_pace(w: Workload) -> None:
+    if w.arrivals not in get_args(Arrivals):
+        raise ValueError(f"arrivals must be one of {', '.join(get_args(Arrivals))}, not {w.arrivals!r}")
+    if w.open_loop:
+        if w.concurrency is not None:
+            raise ValueError('concurrency belongs to arrivals="closed"; open arrivals take rate=')
+        _positive("rate", w.rate)
+    else:
+        if w.rate is not None:
+            raise ValueError('rate belongs to open arrivals; arrivals="closed" takes concurrency=')
+        _whole("concurrency", w.concurrency, at_least=1)
+    _positive("burst_ratio", w.burst_ratio)
+    _positive("burst_seconds", w.burst_seconds)
+    if not 0 < w.burst_share < 1:
+        raise ValueError(f"burst_share must lie between 0 and 1, not {w.burst_share!r}")
+
+
+def _check_length(w: Workload) -> None:
+    if (w.requests is None) == (w.duration is None):
+        raise ValueError("give either requests= or duration=")
+    if w.requests is None:
+        _positive("duration", w.duration)
+    else:
+        _whole("requests", w.requests, at_least=1)
+    _whole("warmup", w.warmup, at_least=0)
+    if w.requests is not None and w.warmup >= w.requests:
+        raise ValueError(f"warmup={w.warmup} leaves nothing of requests={w.requests} to count")
+    if w.timeout is not None:
+        _positive("timeout", w.timeout)
+
+
+def _positive(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a number above 0, not {value!r}")
+
+
+def _whole(name: str, value: object, *, at_least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ValueError(f"{name} must be a whole number of at least {at_least}, not {value!r}")
+
+
+def _arrival_times(w: Workload, rng: np.random.Generator) -> NDArray[np.float64]:
+    assert w.rate is not None  # noqa: S101 - checked when the workload was made; tells the type checker
+    if w.arrivals == "constant":
+        # The epsilon keeps the call that falls exactly on the end, whatever the rounding of the product.
+        count = (
+            w.requests if w.requests is not None else math.floor(cast("float", w.duration) * w.rate + 1e-9)
+        )
+        return np.arange(1, count + 1) / w.rate
+    if w.arrivals == "bursty":
+        return _bursty_times(w, w.rate, rng)
+    return (
+        _unit_arrivals(rng, count=w.requests, until=None if w.duration is None else w.duration * w.rate)
+        / w.rate
+    )
+
+
+def _unit_arrivals(
+    rng: np.random.Generator, *, count: int | None, until: float | None
+) -> NDArray[np.float64]:
+    """Times of a Poisson process of rate 1: `count` of them, or all before `until`."""
+    if count is not None:
+        return np.cumsum(rng.exponential(size=count))
+    assert until is not None  # noqa: S101 - one of the two is given
+    parts = [np.zeros(0)]
+    reached = 0.0
+    while reached < until:
+        parts.append(reached + np.cumsum(rng.exponential(size=CHUNK)))
+        reached = float(parts[-1][-1])
+    times = np.concatenate(parts)
+    return times[times < until]
+
+
+def _bursty_times(w: Workload, rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A two-state Markov-modulated Poisson process whose mean rate is `rate`.
+
+    A Poisson process of rate 1 runs in "work" time; work accrues at the rate of the state that real time
+    is in, so mapping arrivals back through that piecewise linear function gives the modulated process.
+    """
+    quiet_rate = rate / (1 - w.burst_share + w.burst_share * w.burst_ratio)
+    rates = np.array([quiet_rate, quiet_rate * w.burst_ratio])
+    stays = np.array([w.burst_seconds * (1 - w.burst_share) / w.burst_share, w.burst_seconds])
+    arrivals_rng, state_rng = rng.spawn(2)
+    state = int(state_rng.random() < w.burst_share)
+    unit = _unit_arrivals(arrivals_rng, count=w.requests, until=None) if w.requests is not None else None
+    time, work = _state_path(state, stays, rates, state_rng, seconds=w.duration, arrivals=unit)
+    if unit is None:
+        whole_work = float(np.interp(cast("float", w.duration), time, work))
+        unit = _unit_arrivals(arrivals_rng, count=None, until=whole_work)
+    return np.interp(unit, work, time)
+
+
+def _state_path(
+    state: int,
+    stays: NDArray[np.float64],
+    rates: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    seconds: float | None,
+    arrivals: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Knots (seconds, work done) of alternating states, long enough for `seconds` or for the last arrival."""
+    time, work = np.zeros(1), np.zeros(1)
+    states = np.arange(CHUNK) + state  # CHUNK is even, so that every chunk starts in the same state
+    while (
+        (time[-1] < seconds)
+        if seconds is not None
+        else (work[-1] < cast("NDArray[np.float64]", arrivals)[-1])
+    ):
+        lengths = rng.exponential(stays[states % 2])
+        time = np.concatenate([time, time[-1] + np.cumsum(lengths)])
+        work = np.concatenate([work, work[-1] + np.cumsum(lengths * rates[states % 2])])
+    return time, work
+
+
+def _tools(tool: str | Mapping[str, float], rng: np.random.Generator) -> Iterator[str]:
+    if isinstance(tool, str):
+        yield from itertools.repeat(tool)
+        return
+    names = list(tool)
+    weights = np.array([float(tool[name]) for name in names])
+    while True:
+        for index in rng.choice(len(names), size=CHUNK, p=weights / weights.sum()):
+            yield names[int(index)]
+
+
+def _arguments(
+    arguments: Arguments, tool: str, i: int, rng: np.random.Generator, *, mix: bool
+) -> Mapping[str, object]:
+    if callable(arguments):
+        return arguments(i, rng)
+    if not isinstance(arguments, Mapping):
+        return arguments[i % len(arguments)]
+    if mix and tool in arguments:
+        return _arguments(cast("ArgumentsOf", arguments[tool]), tool, i, rng, mix=False)
+    return cast("Mapping[str, object]", arguments)

@@ -1,0 +1,147 @@
+"""The lab's controls on a dashboard: a row per server, to slow it down or to break it.
+
+It owns the widgets and their handlers. What a crash is, the fleet knows. Handlers may run on any thread, so
+they touch nothing but widgets and the fleet, never raise, and leave what takes time to a thread of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any, Protocol
+
+from mcpnb.lab.profile import Profile
+from mcpnb.notebook.dashboard import Panel
+from mcpnb.notebook.markup import escape
+
+__all__ = ["Breakable", "panel"]
+
+
+class Breakable(Protocol):
+    """A fleet, as far as the controls need it."""
+
+    def profile(self, server: str, **changes: float | None) -> Profile:
+        """How a server behaves; with changes, how it behaves from now on."""
+        ...
+
+    def crash(self, server: str) -> None:
+        """Kill a server."""
+        ...
+
+    def hang(self, server: str) -> None:
+        """Make a server answer nothing any more."""
+        ...
+
+    def restart(self, server: str) -> None:
+        """Bring a server back."""
+        ...
+
+
+def panel(fleet: Breakable, servers: Sequence[str]) -> Panel:
+    """The panel for a dashboard."""
+    return Panel("Lab: break it on purpose", lambda: _build(fleet, servers))
+
+
+def _build(fleet: Breakable, servers: Sequence[str]) -> Any:
+    rows = [_Row(fleet, server) for server in servers]
+    return _widgets().VBox([row.widget for row in rows])
+
+
+def _widgets() -> Any:
+    return import_module("ipywidgets")  # half typed, and slow to import: only when something is shown
+
+
+def _in_background(action: Callable[[], None]) -> None:
+    threading.Thread(target=action, name="mcpnb-lab-action", daemon=True).start()
+
+
+class _Row:
+    """One server's sliders and buttons."""
+
+    def __init__(
+        self, fleet: Breakable, server: str, *, run: Callable[[Callable[[], None]], None] = _in_background
+    ) -> None:
+        self._fleet, self._server, self._run = fleet, server, run
+        w = _widgets()
+        now = fleet.profile(server)
+        self._said = w.HTML()
+        self.sliders = {
+            "latency_ms": self._slider(
+                "latency ms", now.latency_ms, top=1000, step=5, tip="mean time per call"
+            ),
+            "jitter": self._slider(
+                "jitter", now.jitter, top=2, step=0.05, tip="spread, as a fraction of the mean"
+            ),
+            "error_rate": self._slider(
+                "error rate", now.error_rate, top=1, step=0.01, tip="share that fails"
+            ),
+        }
+        self.buttons = {
+            "Crash": self._button(
+                "Crash", fleet.crash, "kill the process in the middle of its calls", "danger"
+            ),
+            "Hang": self._button(
+                "Hang", fleet.hang, "answer nothing any more, keep connections open", "warning"
+            ),
+            "Restart": self._button("Restart", fleet.restart, "bring it back at the same address", ""),
+        }
+        for setting, slider in self.sliders.items():
+            slider.observe(partial(self._moved, setting), names="value")
+        name = w.HTML(f"<b>{escape(server)}</b>", layout=w.Layout(width="8em"))
+        layout = w.Layout(flex_flow="row wrap", align_items="center")
+        self.widget: Any = w.HBox(
+            [name, *self.sliders.values(), *self.buttons.values(), self._said], layout=layout
+        )
+
+    def _slider(self, description: str, value: float, *, top: float, step: float, tip: str) -> Any:
+        w = _widgets()
+        return w.FloatSlider(
+            value=value,
+            min=0,
+            max=max(top, value),
+            step=step,
+            description=description,
+            tooltip=f"{self._server}: {tip}",
+            continuous_update=False,  # each value is written to a file
+            readout_format=".0f" if step >= 1 else ".2f",
+            layout=w.Layout(width="19em"),
+        )
+
+    def _button(self, label: str, act: Callable[[str], None], tip: str, style: str) -> Any:
+        w = _widgets()
+        button = w.Button(
+            description=label,
+            tooltip=f"{self._server}: {tip}",
+            button_style=style,
+            layout=w.Layout(width="6em"),
+        )
+        button.on_click(partial(self._pressed, label, act))
+        return button
+
+    def _moved(self, setting: str, change: Mapping[str, Any]) -> None:
+        self._try(lambda: self._fleet.profile(self._server, **{setting: change["new"]}))
+
+    def _pressed(self, label: str, act: Callable[[str], None], _button: object) -> None:
+        self._enable(False)
+        self._said.value = escape(f"{label.lower()} ...")
+        self._run(lambda: self._act(act))
+
+    def _act(self, act: Callable[[str], None]) -> None:
+        try:
+            self._try(lambda: act(self._server))
+        finally:
+            self._enable(True)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - nobody calls a handler; what goes wrong stands in the widget
+            self._said.value = escape(str(error))
+        else:
+            self._said.value = ""
+
+    def _enable(self, enabled: bool) -> None:
+        for button in self.buttons.values():
+            button.disabled = not enabled

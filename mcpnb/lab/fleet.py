@@ -1,0 +1,206 @@
+"""`LabFleet`: a fleet with its own servers, which you can break on purpose.
+
+It joins a rack of lab servers with a `Fleet` that is connected to them. How either works is their business.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from mcpnb.errors import McpnbError
+from mcpnb.lab.profile import Profile
+from mcpnb.lab.replicas import LabTransport, Rack, Wanted
+from mcpnb.model import Event
+from mcpnb.notebook.fleet import Fleet
+
+if TYPE_CHECKING:
+    from mcpnb.notebook.dashboard import Panel
+
+__all__ = ["LabFleet", "start"]
+
+T = TypeVar("T")
+
+
+def start(
+    kind: str = "weather",
+    *,
+    replicas: int = 3,
+    transport: LabTransport | Sequence[LabTransport] = "http",
+    latency_ms: float | Sequence[float] = 20.0,
+    jitter: float | Sequence[float] = 0.3,
+    error_rate: float | Sequence[float] = 0.0,
+    capacity: int | Sequence[int | None] | None = None,
+    regions: Sequence[str | None] | str | None = None,
+    versions: Sequence[str] | str = "1.0.0",
+    seed: int = 0,
+    today: date | str | None = None,
+    name: str | None = None,
+    start_timeout: float = 30.0,
+    **options: Any,
+) -> LabFleet:
+    """Start real MCP servers on this machine and connect to them.
+
+    They are called `weather-1`, `weather-2`, ... and stand in for each other. A setting that differs between
+    them is a list with one entry per server. Starting a lab of the same name again ends the one before.
+
+    Args:
+        kind: What they serve; see `mcpnb.lab.servers.KINDS`.
+        replicas: How many.
+        transport: `http` or `stdio` (a process each), or `in-process`.
+        latency_ms: Mean time that a call occupies a server, in milliseconds.
+        jitter: Spread of that time, as a fraction of it.
+        error_rate: Share of the calls that end in a tool error, 0 to 1.
+        capacity: Calls that a server works on at once; None is unbounded.
+        regions: Where they say they are.
+        versions: What version they say they are.
+        seed: Makes the servers' latencies and errors, and the routing's dice, repeatable.
+        today: The day that the weather servers believe it is (`YYYY-MM-DD`); by default the real one.
+        name: What to call the fleet.
+        start_timeout: Seconds that a server may take to answer for the first time.
+        options: As for `mcpnb.connect`: `strategy=`, `timeout=` (seconds), `tags=`, ...
+
+    Raises:
+        McpnbError: A setting makes no sense, or a server did not start (with its last words).
+    """
+    if replicas < 1:
+        raise McpnbError(f"replicas must be at least 1, not {replicas!r}")
+
+    def each(setting: str, value: T | Sequence[T]) -> list[T]:
+        return _each(setting, value, replicas)
+
+    profiles = [
+        Profile(latency_ms=mean, jitter=spread, error_rate=errors, capacity=slots, seed=seed)
+        for mean, spread, errors, slots in zip(
+            each("latency_ms", latency_ms),
+            each("jitter", jitter),
+            each("error_rate", error_rate),
+            each("capacity", capacity),
+            strict=True,
+        )
+    ]
+    settings = zip(
+        each("transport", transport),
+        each("regions", regions),
+        each("versions", versions),
+        profiles,
+        strict=True,
+    )
+    fixed_day = () if today is None else ("--today", _day(today))
+    wanted = [
+        Wanted(f"{kind}-{number}", kind, cast("LabTransport", where), region, version, profile, fixed_day)
+        for number, (where, region, version, profile) in enumerate(settings, 1)
+    ]
+    rack = Rack(wanted, start_timeout=start_timeout)
+    return LabFleet(rack, name=name or f"{kind} lab", seed=seed, **options)
+
+
+def _each(setting: str, value: T | Sequence[T], count: int) -> list[T]:
+    """One entry per server from a single value or a list of them."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return [cast("T", value)] * count
+    entries = list(cast("Sequence[T]", value))
+    if len(entries) != count:
+        raise McpnbError(f"{setting} has {len(entries)} entries for {count} servers")
+    return entries
+
+
+def _day(today: date | str) -> str:
+    try:
+        return date.fromisoformat(str(today)).isoformat()
+    except ValueError:
+        raise McpnbError(f"today must be a day such as '2026-07-28', not {today!r}") from None
+
+
+class LabFleet(Fleet):
+    """A fleet whose servers you can slow down, crash, hang and restart. Made by `mcpnb.lab.start`.
+
+    Closing it ends the servers, too.
+    """
+
+    def __init__(self, rack: Rack, **options: Any) -> None:
+        self._rack = rack
+        # Widgets act on threads of their own: one thing at a time happens to the servers.
+        self._hands = threading.Lock()
+        try:
+            super().__init__(rack.configs, **options)
+        except BaseException:
+            rack.close()
+            raise
+
+    def profile(self, server: str, **changes: float | None) -> Profile:
+        """How a server behaves; with `changes`, how it behaves from its next call on.
+
+        Args:
+            server: Its name.
+            changes: `latency_ms=` (mean, in ms), `jitter=` (fraction of the mean), `error_rate=` (0 to 1),
+                `capacity=` (calls at once, or None), `seed=`.
+
+        Raises:
+            McpnbError: No such server or setting, or a value that makes no sense.
+        """
+        file = self._rack[server].profile
+        with self._hands:
+            if not changes:
+                return file.current()
+            profile = file.current().changed(**changes)
+            file.write(profile)
+        self._tell(server, ", ".join(f"{name} is {value} now" for name, value in changes.items()))
+        return profile
+
+    def crash(self, server: str) -> None:
+        """Kill a server's process (SIGKILL), in the middle of its calls.
+
+        Over HTTP it stays dead until `restart`; over stdio its connection soon starts a new one.
+
+        Raises:
+            McpnbError: No such server, or it runs in this process and has nothing to kill.
+        """
+        with self._hands:
+            self._rack[server].crash()
+        self._tell(server, "crashed on purpose")
+
+    def hang(self, server: str) -> None:
+        """Make a server answer nothing any more while its connections stay open, until `restart`.
+
+        Raises:
+            McpnbError: No such server, it is not running, or it runs in this process.
+        """
+        with self._hands:
+            self._rack[server].hang()
+        self._tell(server, "hung on purpose")
+
+    def restart(self, server: str) -> None:
+        """Bring a server back, at the same address, whatever state it is in, and reconnect to it.
+
+        Raises:
+            McpnbError: No such server, or it does not start any more.
+        """
+        with self._hands:
+            self._rack.restart(server)
+        self._tell(server, "restarted")
+        self.reconnect(server)
+
+    def pid(self, server: str) -> int | None:
+        """The id of a server's process; None while it has none."""
+        return self._rack[server].pid
+
+    def panels(self) -> list[Panel]:
+        """What the dashboard shows besides: a row of controls per server to break it with."""
+        from mcpnb.lab.controls import panel  # noqa: PLC0415 - ipywidgets are loaded when first needed
+
+        return [*super().panels(), panel(self, self._rack.names)]
+
+    def close(self) -> None:
+        """End every connection and every server. Closing twice is fine."""
+        try:
+            super().close()
+        finally:
+            with self._hands:
+                self._rack.close()
+
+    def _tell(self, server: str, what: str) -> None:
+        self.event_log.append(Event(time.time(), "lab", server, what))

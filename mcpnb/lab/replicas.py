@@ -1,0 +1,277 @@
+"""The servers of a lab: each a process of its own, or an object in this process, with its profile.
+
+It owns what can be done to each kind of them. It knows no fleet: who is connected to them is not its
+business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shutil
+import tempfile
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from mcpnb.config import ServerConfig
+from mcpnb.errors import McpnbError, suggest
+from mcpnb.lab.processes import PidFile, Port, ServerProcess, hang, kill_group, python_module
+from mcpnb.lab.profile import Behaviour, Profile, ProfileFile
+from mcpnb.lab.servers import module_of
+from mcpnb.lab.servers.serving import Identity
+
+__all__ = ["LabTransport", "Rack", "Replica", "Wanted"]
+
+LabTransport = Literal["http", "stdio", "in-process"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One server that a lab shall have."""
+
+    name: str
+    kind: str
+    transport: LabTransport = "http"
+    region: str | None = None
+    version: str = "1.0.0"
+    profile: Profile = field(default_factory=Profile)
+    options: tuple[str, ...] = ()
+    """Further command line options of its kind; servers in this process take none."""
+
+    def __post_init__(self) -> None:
+        module_of(self.kind)
+        if self.transport not in get_args(LabTransport):
+            known = ", ".join(get_args(LabTransport))
+            raise McpnbError(f"{self.name}: the lab has no transport {self.transport!r}; it has {known}")
+
+
+class Replica(ABC):
+    """One server of a lab. Not thread-safe."""
+
+    def __init__(self, wanted: Wanted, folder: Path) -> None:
+        self.wanted = wanted
+        self.profile = ProfileFile(folder / f"{wanted.name}.profile.json")
+        self.profile.write(wanted.profile)
+
+    @property
+    def name(self) -> str:
+        """What the server is called."""
+        return self.wanted.name
+
+    @property
+    @abstractmethod
+    def config(self) -> ServerConfig:
+        """How to connect to it."""
+
+    @property
+    @abstractmethod
+    def pid(self) -> int | None:
+        """Its process id while it runs in a process of its own."""
+
+    def launch(self) -> None:  # noqa: B027 - most kinds have nothing to do here
+        """Begin to start, unless the connection does that."""
+
+    def wait_ready(self, timeout: float) -> None:  # noqa: B027 - as above
+        """Wait until it answers, at most `timeout` seconds."""
+
+    @abstractmethod
+    def crash(self) -> None:
+        """Kill it in the middle of whatever it does."""
+
+    def hang(self) -> None:
+        """Make it answer nothing any more, its connections left open."""
+        hang(self._living())
+
+    def restart(self, timeout: float) -> None:
+        """Bring it back, whatever state it is in; what its connection starts, the connection brings back."""
+        self.crash()
+        self.launch()
+        self.wait_ready(timeout)
+
+    def close(self) -> None:
+        """End it; nothing is left of it."""
+        self.crash()
+
+    def _living(self) -> int:
+        pid = self.pid
+        if pid is None:
+            raise McpnbError(f"{self.name} is not running; restart({self.name!r}) brings it back")
+        return pid
+
+    def _command(self, *arguments: str) -> list[str]:
+        w = self.wanted
+        region = ["--region", w.region] if w.region else []
+        who = ["--name", w.name, "--version", w.version, "--profile", str(self.profile.path), "--tied"]
+        return python_module(module_of(w.kind), *who, *region, *w.options, *arguments)
+
+    def _config(self, **where: object) -> ServerConfig:
+        # Everything local: a short interval shows a server that died while nobody called it.
+        return ServerConfig(  # pyright: ignore[reportCallIssue]
+            name=self.name,
+            transport=self.wanted.transport,
+            region=self.wanted.region,
+            replicas=self.wanted.kind,
+            health_interval=1.0,
+            **where,  # pyright: ignore[reportArgumentType] - one of its three ways to say where
+        )
+
+
+class HttpReplica(Replica):
+    """A process behind a port that stays the same over restarts."""
+
+    def __init__(self, wanted: Wanted, folder: Path) -> None:
+        super().__init__(wanted, folder)
+        self._port = Port()
+        command = self._command("--transport", "http", "--port", str(self._port.number))
+        self._process = ServerProcess(wanted.name, command, stderr=folder / f"{wanted.name}.stderr")
+
+    @property
+    def config(self) -> ServerConfig:
+        return self._config(url=f"http://127.0.0.1:{self._port.number}/mcp")
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def launch(self) -> None:
+        self._process.launch()
+
+    def wait_ready(self, timeout: float) -> None:
+        self._process.wait_ready(timeout)
+
+    def crash(self) -> None:
+        self._process.kill()
+
+    def close(self) -> None:
+        super().close()
+        self._port.release()
+
+
+class StdioReplica(Replica):
+    """A process that the connection starts, ends, and starts again when it died."""
+
+    def __init__(self, wanted: Wanted, folder: Path) -> None:
+        super().__init__(wanted, folder)
+        self._pid = PidFile(folder / f"{wanted.name}.pid")
+
+    @property
+    def config(self) -> ServerConfig:
+        command, *arguments = self._command("--transport", "stdio", "--pid-file", str(self._pid.path))
+        passed_on = {key: os.environ[key] for key in ("PYTHONPATH",) if key in os.environ}
+        return self._config(command=command, args=tuple(arguments), env=passed_on)
+
+    @property
+    def pid(self) -> int | None:
+        return self._pid.pid
+
+    def crash(self) -> None:
+        if pid := self.pid:
+            kill_group(pid)
+
+
+class InProcessReplica(Replica):
+    """A server object in this process, for lessons that need no process."""
+
+    def __init__(self, wanted: Wanted, folder: Path) -> None:
+        super().__init__(wanted, folder)
+        build = importlib.import_module(module_of(wanted.kind)).build
+        who = Identity(wanted.name, wanted.version, wanted.region)
+        self._server: object = build(who, behaviour=Behaviour(self.profile, name=wanted.name))
+
+    @property
+    def config(self) -> ServerConfig:
+        return self._config(target=self._server)
+
+    @property
+    def pid(self) -> int | None:
+        return None
+
+    def crash(self) -> None:
+        raise self._cannot("crash")
+
+    def hang(self) -> None:
+        raise self._cannot("hang")
+
+    def restart(self, timeout: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def _cannot(self, what: str) -> McpnbError:
+        return McpnbError(
+            f"{self.name} runs inside this process, so it cannot {what}. "
+            "Start it with transport='http' or 'stdio' to have a process that can."
+        )
+
+
+_BUILT_BY: dict[LabTransport, type[Replica]] = {
+    "http": HttpReplica,
+    "stdio": StdioReplica,
+    "in-process": InProcessReplica,
+}
+
+
+class Rack:
+    """All servers of a lab, and the private folder in which they meet.
+
+    Making it starts them all at once and returns when each answers; `close` ends them.
+
+    Raises:
+        McpnbError: A server did not start; none is left running then.
+    """
+
+    def __init__(self, wanted: Sequence[Wanted], *, start_timeout: float = 30.0) -> None:
+        self._start_timeout = start_timeout
+        self._folder = Path(tempfile.mkdtemp(prefix="mcpnb-lab-"))
+        self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._replicas: dict[str, Replica] = {}
+        try:
+            for each in wanted:
+                self._replicas[each.name] = _BUILT_BY[each.transport](each, self._folder)
+            self._start(self._replicas.values())
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def names(self) -> list[str]:
+        """The servers, in the order in which they were wanted."""
+        return list(self._replicas)
+
+    @property
+    def configs(self) -> list[ServerConfig]:
+        """How to connect to each."""
+        return [replica.config for replica in self._replicas.values()]
+
+    def __getitem__(self, name: str) -> Replica:
+        replica = self._replicas.get(name)
+        if replica is not None:
+            return replica
+        near = suggest(name, self._replicas)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise McpnbError(
+            f"the lab has no server {name!r}; it has {', '.join(self._replicas) or 'none'}.{hint}"
+        )
+
+    def restart(self, name: str) -> None:
+        """Bring a server back and wait until it answers."""
+        self[name].restart(self._start_timeout)
+
+    def close(self) -> None:
+        """End every server. Closing twice is fine."""
+        with contextlib.ExitStack() as ends:
+            ends.callback(self._remove_folder)
+            for replica in self._replicas.values():
+                ends.callback(replica.close)
+
+    def _start(self, replicas: Iterable[Replica]) -> None:
+        for replica in replicas:
+            replica.launch()
+        for replica in replicas:
+            replica.wait_ready(self._start_timeout)

@@ -1,0 +1,1 @@
+"""The notebook room: the fleet as a person meets it, and how everything looks there."""

@@ -1,0 +1,260 @@
+"""DataFrames of what a fleet is, did and answered, with the same columns and dtypes when they are empty.
+
+It owns columns and dtypes: names that repeat are categoricals, moments are UTC timestamps, durations are
+floats in milliseconds, and what is unknown is missing rather than an empty text. It reads frozen values and
+copies; it knows no widgets and asks no server. Importing it loads pandas.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mcpnb.metrics import AttemptLog, EventLog, summarise_window
+from mcpnb.model import OUTCOMES, ServerState, ServerStatus
+from mcpnb.notebook.tables import TEXT, NoTable, records_frame, to_frame
+
+if TYPE_CHECKING:
+    from mcpnb.aggregation import FusedRow
+    from mcpnb.catalog import Catalog
+
+__all__ = [
+    "NoTable",
+    "calls_frame",
+    "conflicts_frame",
+    "events_frame",
+    "latency_frame",
+    "rows_frame",
+    "servers_frame",
+    "to_frame",
+    "tools_frame",
+]
+
+LATENCY_COLUMNS: Final = (
+    "count", "errors", "error_rate", "mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms",
+    "throughput",
+)  # fmt: skip
+_BREAKER_STATES: Final = ("closed", "open", "half_open")
+
+
+def calls_frame(log: AttemptLog) -> pd.DataFrame:
+    """One row per attempt, oldest first in the order in which they ended.
+
+    Columns: `call`, `attempt` (from 1), `started_at` (UTC), `tool`, `server`, `strategy`, `outcome` (always
+    the categories of `model.OUTCOMES`), `latency_ms` (missing when never sent), `queued_ms`, `hedge`,
+    `cached`, `bytes` (0 when unknown), `error` (missing when there was none).
+    """
+    c = log.columns()
+    # The columns are our own copy: scaled in place, and taken into the frame without another one.
+    np.multiply(c.latency, 1000.0, out=c.latency)
+    np.multiply(c.queued, 1000.0, out=c.queued)
+    return pd.DataFrame(
+        {
+            "call": c.call,
+            "attempt": c.attempt.astype(np.int32),
+            "started_at": _moments(c.started_at),
+            "tool": _coded(c.tool, c.tools),
+            "server": _coded(c.server, c.servers),
+            "strategy": _coded(c.strategy, c.strategies),
+            "outcome": pd.Categorical.from_codes(
+                c.outcome.astype(np.int8), categories=_names(OUTCOMES), validate=False
+            ),
+            "latency_ms": c.latency,
+            "queued_ms": c.queued,
+            "hedge": c.hedge,
+            "cached": c.cached,
+            "bytes": c.size.astype(np.int64),
+            "error": _coded(c.error, c.errors),
+        },
+        copy=False,
+    )
+
+
+def latency_frame(
+    log: AttemptLog,
+    by: str | Sequence[str] = "server",
+    window: float | None = None,
+    *,
+    now: float | None = None,
+) -> pd.DataFrame:
+    """What the log says about each server, tool or strategy; the index is what was grouped by.
+
+    Args:
+        log: The attempts.
+        by: `server`, `tool`, `strategy`, or several of them. Attempts without a name in one of these, such
+            as calls rejected before a server was picked, are in no row.
+        window: Only attempts that started within that many seconds before `now`; by default all.
+        now: Unix time; by default the present.
+
+    Columns: `count` (every attempt, however it ended), `errors` (those that ended in timeout, disconnected
+    or refused; a tool's own error is an answer), `error_rate` (errors / count), `mean_ms`, `p50_ms`,
+    `p90_ms`, `p95_ms`, `p99_ms`, `max_ms` (over answered attempts: `ok` and `tool_error`, sent and not
+    cached), `throughput` (answered attempts per second; over the window, or what of it the log covers).
+
+    Raises:
+        ValueError: For anything else to group by.
+    """
+    rows = summarise_window(log, by, window=window, now=time.time() if now is None else now)
+    names = [by] if isinstance(by, str) else list(by)
+    keys = [_texts(row.key[i] for row in rows) for i in range(len(names))]
+    index = (
+        pd.Index(keys[0], name=names[0]) if len(names) == 1 else pd.MultiIndex.from_arrays(keys, names=names)
+    )
+    data = {
+        name: np.array(
+            [getattr(row, name) for row in rows], np.int64 if name in {"count", "errors"} else float
+        )
+        for name in LATENCY_COLUMNS
+    }
+    return pd.DataFrame(data, index=index)
+
+
+def servers_frame(statuses: Sequence[ServerStatus]) -> pd.DataFrame:
+    """One row per server, in the order given; the columns are fields of `model.ServerStatus`.
+
+    `tags` are joined by commas; `connected_at` is UTC; what a server did not say is missing.
+    """
+    makers: dict[str, Callable[[list[Any]], object]] = {
+        "server": _texts,
+        "state": partial(_category, known=get_args(ServerState)),
+        **dict.fromkeys(("transport", "protocol"), _category),
+        "version": _texts,
+        "region": _category,
+        "tags": _joined,
+        "weight": _numbers,
+        **dict.fromkeys(
+            ("priority", "tools", "resources", "prompts", "in_flight", "queued", "calls", "errors"), _wholes
+        ),
+        **dict.fromkeys(("error_rate", "p50_ms", "p95_ms", "p99_ms"), _numbers),
+        "breaker": partial(_category, known=_BREAKER_STATES),
+        "connected_at": _moments_of,
+        "last_error": _texts,
+    }
+    return pd.DataFrame(
+        {name: made([getattr(status, name) for status in statuses]) for name, made in makers.items()}
+    )
+
+
+def tools_frame(catalog: Catalog) -> pd.DataFrame:
+    """One row per tool and server, in the catalog's order.
+
+    `replicas` is the number of servers in its replica group, itself included; `arguments` reads like a
+    Python signature; `selected` says whether a plain call of that name goes to this group.
+    """
+    entries = catalog.entries
+    return pd.DataFrame(
+        {
+            "tool": _texts(e.ref.tool for e in entries),
+            "server": _category([e.ref.server for e in entries]),
+            "title": _texts(e.title or None for e in entries),
+            "description": _texts(e.description for e in entries),
+            "version": _texts(e.version for e in entries),
+            "replicas": _wholes([len(catalog.replicas_of(e)) for e in entries]),
+            "read_only": np.array([e.read_only for e in entries], np.bool_),
+            "idempotent": np.array([e.idempotent for e in entries], np.bool_),
+            "destructive": np.array([e.destructive for e in entries], np.bool_),
+            "arguments": _texts(e.signature for e in entries),
+            "fingerprint": _texts(e.fingerprint for e in entries),
+            "selected": np.array([catalog.selected(e) for e in entries], np.bool_),
+        }
+    )
+
+
+def events_frame(log: EventLog) -> pd.DataFrame:
+    """One row per event, oldest first: `at` (UTC), `kind`, `server` (missing: the whole fleet), `detail`."""
+    events = log.snapshot()
+    return pd.DataFrame(
+        {
+            "at": _moments_of([e.at for e in events]),
+            "kind": _category([e.kind for e in events]),
+            "server": _category([e.server for e in events]),
+            "detail": _texts(e.detail for e in events),
+        }
+    )
+
+
+def conflicts_frame(catalog: Catalog) -> pd.DataFrame:
+    """One row per name that different servers offer differently.
+
+    `chosen` is the first server of the group that the name means (missing when it means none), `rejected`
+    are the servers of the other groups, joined by commas.
+    """
+    conflicts = catalog.conflicts
+    return pd.DataFrame(
+        {
+            "tool": _texts(c.tool for c in conflicts),
+            "policy": _category([c.policy for c in conflicts]),
+            "chosen": _category([c.chosen or None for c in conflicts]),
+            "rejected": _joined([c.rejected for c in conflicts]),
+            "why": _texts(c.why for c in conflicts),
+        }
+    )
+
+
+def rows_frame(rows: Sequence[FusedRow]) -> pd.DataFrame:
+    """One row per fused item or field: `key`, `server` (its source), then what it is.
+
+    An item that is an object spreads over columns, nested ones joined by dots; anything else is in `value`.
+    A field of an item that is itself called `key` or `server` is `key_` or `server_`.
+    """
+    values = records_frame(
+        [row.value if isinstance(row.value, Mapping) else {"value": row.value} for row in rows],
+        taken=("key", "server"),
+    )
+    values.insert(0, "key", pd.Series([row.key for row in rows], dtype=object).infer_objects())
+    values.insert(1, "server", pd.Series(_category([row.server for row in rows])))
+    return values if len(rows) else values.assign(value=pd.Series([], dtype=object))
+
+
+def _names(names: Iterable[str]) -> pd.Index:
+    return pd.Index(list(names), dtype=TEXT)
+
+
+def _coded(codes: npt.NDArray[np.integer[Any]], table: Sequence[str]) -> pd.Categorical:
+    """A categorical of a log's column, in which code 0 is the empty name and becomes missing."""
+    narrow = np.int8 if len(table) <= 128 else np.int16 if len(table) <= 1 << 15 else np.int32
+    own = codes.astype(narrow)
+    own -= 1
+    return pd.Categorical.from_codes(own, categories=_names(table[1:]), validate=False)
+
+
+def _category(values: Sequence[str | None], known: Sequence[str] = ()) -> pd.Categorical:
+    """A categorical of `known` values and whatever else occurs, in that order; None is missing."""
+    occurring = (value for value in values if value is not None)
+    return pd.Categorical(list(values), categories=_names(dict.fromkeys([*known, *occurring])))
+
+
+def _texts(values: Iterable[str | None]) -> pd.Series:
+    return pd.Series(list(values), dtype=TEXT)
+
+
+def _numbers(values: Sequence[float | None]) -> npt.NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def _wholes(values: Sequence[int]) -> npt.NDArray[np.int64]:
+    return np.array(values, np.int64)
+
+
+def _joined(values: Sequence[Sequence[str]]) -> pd.Series:
+    return _texts(", ".join(parts) for parts in values)
+
+
+def _moments_of(values: Sequence[float | None]) -> pd.DatetimeIndex:
+    return _moments(_numbers(values))
+
+
+def _moments(unix: npt.NDArray[np.float64]) -> pd.DatetimeIndex:
+    """UTC timestamps of Unix seconds, to the microsecond: a float tells no finer moments apart."""
+    micros = unix * 1e6
+    unknown = np.isnan(micros)
+    micros[unknown] = 0.0
+    moments = np.rint(micros, out=micros).astype("datetime64[us]")
+    moments[unknown] = np.datetime64("NaT")
+    return pd.DatetimeIndex(moments).tz_localize("UTC")

@@ -1,0 +1,272 @@
+"""Foreign values as safe HTML and text: escaped, with nothing invisible, cut but never lost.
+
+It owns escaping, cutting, JSON trees, small tables and the frame around every HTML representation. It
+knows no servers, no results and no widgets. Whatever a server sent passes through here on its way to a page.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Final, NamedTuple
+
+from mcpnb.notebook.palette import css_variables
+
+# C0 and C1 controls, soft hyphen, zero-width and bidi controls, line separators, lone surrogates, byte order marks,
+# interlinear marks, and the tag block, which can carry instructions that no reader sees. Zero-width joiners
+# stay: emoji and several scripts need them.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_PICTURES: Final = 0x2400
+LINE_LIMIT: Final = 240
+"""Characters of a value that stand on the page before the rest hides in a `<details>`."""
+WHOLE_LIMIT: Final = 100_000
+"""Characters that one value may put into a notebook file; beyond it only Python has the whole."""
+_ITEMS: Final = 60
+_DEPTH: Final = 8
+_CELL: Final = 120
+
+
+def _named(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(_PICTURES + code)
+    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """`text` with control, bidi and zero-width characters shown as marks; line breaks stay if `lines`."""
+    if text.isprintable():  # the common case: nothing unseen in it, and no line breaks either
+        return text
+    text = text.replace("\r\n", "\n")
+    if not lines:
+        text = text.replace("\n", " ⏎ ").replace("\t", " ")
+    return _UNSEEN.sub(_named, text)
+
+
+def escape(text: object, *, lines: bool = False) -> str:
+    """`text` for HTML, in an element or a quoted attribute; marks for unseen characters."""
+    return html.escape(visible(str(text), lines=lines))
+
+
+def name(text: str) -> str:
+    """A name for HTML, isolated so that its writing direction cannot reorder its neighbours."""
+    return f"<bdi>{escape(text)}</bdi>"
+
+
+def shorten(text: str, limit: int) -> str:
+    """`text`, cut to `limit` characters with an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def cut(text: str, limit: int = LINE_LIMIT, *, lines: int = 12) -> str:
+    """Text of any length as HTML: the start, and the whole in a `<details>` when it is long."""
+    if len(text) <= limit and text.count("\n") < lines:
+        return f'<span class="mcpnb-str">{escape(text, lines=True)}</span>'
+    whole = text[:WHOLE_LIMIT]
+    rest = len(text) - len(whole)
+    more = f'<p class="mcpnb-dim">… {rest:,} more characters; Python has the whole value</p>' if rest else ""
+    return (
+        f'<details><summary><span class="mcpnb-str">{escape(shorten(text, limit))}</span> '
+        f'<span class="mcpnb-dim">{len(text):,} characters</span></summary>'
+        f'<pre class="mcpnb-whole">{escape(whole, lines=True)}</pre>{more}</details>'
+    )
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, str):
+        return cut(value) if value else '<span class="mcpnb-dim">empty text</span>'
+    word = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return f'<span class="mcpnb-num">{escape(shorten(word, LINE_LIMIT))}</span>'
+
+
+def _members(value: object) -> Sequence[tuple[str, object]] | None:
+    """The named parts of a container, None for anything else."""
+    if isinstance(value, Mapping):
+        return [(str(key), part) for key, part in value.items()]
+    if isinstance(value, list | tuple):
+        return [(str(place), part) for place, part in enumerate(value)]
+    return None
+
+
+def _count(value: object) -> str:
+    word, size = ("field", len(value)) if isinstance(value, Mapping) else ("item", len(value))  # type: ignore[arg-type]
+    return f"{size:,} {word}{'' if size == 1 else 's'}"
+
+
+def tree(value: object, *, depth: int = 0) -> str:
+    """A JSON value as nested lists: two levels open, deeper ones in `<details>`, records as a table."""
+    members = _members(value)
+    if members is None:
+        return _scalar(value)
+    if not members:
+        return f'<span class="mcpnb-dim">{_count(value)}</span>'
+    if depth >= _DEPTH:
+        return f'<span class="mcpnb-dim">{_count(value)}, too deep to show; Python has the whole value</span>'
+    body = _body(value, members, depth)
+    if depth == 0 or (depth == 1 and len(members) <= 12):
+        return body
+    return f"<details><summary>{_count(value)}</summary>{body}</details>"
+
+
+def _body(value: object, members: Sequence[tuple[str, object]], depth: int) -> str:
+    columns = record_columns(value)
+    if columns:
+        return records(value, columns)  # type: ignore[arg-type]
+    rows = "".join(
+        f"<dt>{name(shorten(key, 80))}</dt><dd>{tree(part, depth=depth + 1)}</dd>"
+        for key, part in members[:_ITEMS]
+    )
+    return f'<dl class="mcpnb-tree">{rows}</dl>{_left_out(len(members) - _ITEMS)}'
+
+
+def _left_out(count: int) -> str:
+    return f'<p class="mcpnb-dim">… {count:,} more; Python has the whole value</p>' if count > 0 else ""
+
+
+def record_columns(value: object) -> list[str] | None:
+    """The columns of a list of records (at least two, at most twelve columns, mostly shared), else None."""
+    if not isinstance(value, list | tuple) or len(value) < 2:
+        return None
+    if not all(isinstance(row, Mapping) and row for row in value):
+        return None
+    columns = list(dict.fromkeys(str(key) for row in value for key in row))
+    filled = sum(len(row) for row in value)
+    return columns if len(columns) <= 12 and filled >= 0.5 * len(columns) * len(value) else None
+
+
+def records(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
+    """A list of JSON records as a table; numbers stand right."""
+    shown = [[row.get(column, "") for column in columns] for row in rows[:_ITEMS]]
+    kinds = [_is_numeric([row[place] for row in shown]) for place in range(len(columns))]
+    heads = [Column(column, numeric) for column, numeric in zip(columns, kinds, strict=True)]
+    cells = [[_cell(value) for value in row] for row in shown]
+    return table(heads, cells) + _left_out(len(rows) - _ITEMS)
+
+
+def _is_numeric(values: Iterable[object]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, str):
+        return cut(value, _CELL) if len(value) > _CELL else escape(value)
+    if isinstance(value, Mapping | list | tuple):
+        return cut(compact(value), _CELL)
+    return _scalar(value)
+
+
+def compact(value: object) -> str:
+    """A JSON value on one line; what JSON cannot hold shows as Python would print it."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=repr)
+    except (ValueError, RecursionError, TypeError):  # circular, too deep, or keys that are no strings
+        return f"<{type(value).__name__} that JSON cannot write>"
+
+
+class Column(NamedTuple):
+    """A table's column: its head and whether its cells are numbers."""
+
+    head: str
+    numeric: bool = False
+    title: str = ""
+    """What the column means, with its unit: the head's tooltip."""
+
+
+def table(
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[str]],
+    *,
+    caption: str = "",
+    row_heads: bool = False,
+    kind: str = "",
+) -> str:
+    """An accessible table of CSS class `kind`. Heads and caption are escaped here; cells are HTML already."""
+    heads = "".join(f'<th scope="col"{_class(c)}{_title(c)}>{escape(c.head)}</th>' for c in columns)
+    named = f"<caption>{escape(caption)}</caption>" if caption else ""
+    body = "".join(_row(columns, row, row_heads=row_heads) for row in rows)
+    return (
+        f'<div class="mcpnb-scroll"><table class="mcpnb-table {kind}">{named}<thead><tr>{heads}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _row(columns: Sequence[Column], cells: Sequence[str], *, row_heads: bool) -> str:
+    shown = [f"<td{_class(column)}>{cell}</td>" for column, cell in zip(columns, cells, strict=True)]
+    if row_heads:
+        shown[0] = f'<th scope="row">{cells[0]}</th>'
+    return f"<tr>{''.join(shown)}</tr>"
+
+
+def _class(column: Column) -> str:
+    return ' class="mcpnb-r"' if column.numeric else ""
+
+
+def _title(column: Column) -> str:
+    return f' title="{escape(column.title)}"' if column.title else ""
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A figure for people: `digits` significant digits, thin spaces between thousands, — for none."""
+    if not math.isfinite(value):
+        return "—"
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def duration(seconds: float) -> str:
+    """A duration with its unit: ms below a second, s above."""
+    if not math.isfinite(seconds):
+        return "—"
+    return f"{number(seconds * 1000)} ms" if seconds < 1 else f"{number(seconds)} s"
+
+
+def percent(share: float) -> str:
+    """A share of one as a percentage, with a decimal below ten percent."""
+    if not math.isfinite(share):
+        return "—"
+    return f"{share * 100:.{1 if 0 < share < 0.0995 else 0}f} %"
+
+
+@cache
+def style() -> str:
+    """The style element that every representation carries, so that each stands on its own."""
+    css = resources.files("mcpnb.notebook").joinpath("static", "style.css").read_text(encoding="utf-8")
+    light, dark = css_variables()
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
+    css = (
+        re.sub(r"\s+", " ", css)
+        .replace("--mcpnb-accents: light;", light)
+        .replace("--mcpnb-accents: dark;", dark)
+    )
+    return f"<style>{css.strip()}</style>"
+
+
+def page(body: str, text: str) -> str:
+    """A whole representation: style, HTML, and the text for viewers that strip the style.
+
+    The body is hidden by an inline style that our own style sheet overrules: without the sheet only the text shows.
+    """
+    return (
+        f'{style()}<pre class="mcpnb-text">{escape(text, lines=True)}</pre>'
+        f'<div class="mcpnb" style="display:none">{body}</div>'
+    )
+
+
+def bundle(body: str, text: str) -> dict[str, str]:
+    """The MIME bundle of a value that does not live: HTML and text."""
+    return {"text/plain": visible(text, lines=True), "text/html": page(body, text)}
+
+
+def join(parts: Iterable[str], between: str = " · ") -> str:
+    """The parts that are not empty, with a separator."""
+    return between.join(part for part in parts if part)

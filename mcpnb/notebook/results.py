@@ -1,0 +1,81 @@
+"""The core's results with what a notebook adds: a DataFrame, and a way to be looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcpnb import result as core
+from mcpnb.model import Explanation
+from mcpnb.notebook import display, frames
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class Result(core.Result):
+    """The answer of one tool: `.value`, `.df`, `.text`, `.content`, `.raw`, `.server`, `.latency`, `.explain()`."""
+
+    @classmethod
+    def of(cls, result: core.Result) -> Result:
+        """The same result, for a notebook."""
+        made = object.__new__(cls)
+        made.__dict__.update(result.__dict__)
+        return made
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """The table in the answer: records, columns, nested JSON, CSV or a Markdown table.
+
+        Raises:
+            NoTable: There is none; says what is there instead.
+        """
+        return frames.to_frame(self.value, self.text)
+
+    def explain(self) -> Shown:
+        """Candidates, who was filtered out, what the strategy saw, every attempt."""
+        return Shown(super().explain())
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
+        return display.result_bundle(self)
+
+
+class Shown:
+    """An explanation that can be looked at; it has all attributes of `mcpnb.model.Explanation`."""
+
+    def __init__(self, explanation: Explanation) -> None:
+        self._explanation = explanation
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._explanation, name)
+
+    def __str__(self) -> str:
+        return str(self._explanation)
+
+    def __repr__(self) -> str:
+        return str(self._explanation)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
+        return display.explanation_bundle(self._explanation)
+
+
+@dataclass(frozen=True, repr=False)
+class Aggregate(core.Aggregate):
+    """Many answers made one: `.value`, `.df`, `.sources`, `.conflicts`, `.confidence`, `.results`."""
+
+    @classmethod
+    def of(cls, aggregate: core.Aggregate) -> Aggregate:
+        """The same aggregate, for a notebook."""
+        made = object.__new__(cls)
+        made.__dict__.update(aggregate.__dict__)
+        made.__dict__["results"] = {name: Result.of(result) for name, result in aggregate.results.items()}
+        return made
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """One row per fused item or field, with its source."""
+        return frames.rows_frame(self.rows)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
+        return display.aggregate_bundle(self)

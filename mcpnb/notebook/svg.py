@@ -1,0 +1,399 @@
+"""Charts as inline SVG on CSS variables: they follow the theme, stretch with the page and run no script.
+
+It owns scales, paths and the placing of labels. It knows no servers, no logs and no clock: it draws numbers that
+others worked out. Shapes live in a nested, stretched coordinate system; text stands outside of it in percent and
+pixels, so that it never stretches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import groupby
+from typing import Final, Literal, NamedTuple
+
+from mcpnb.notebook.markup import duration, escape, number, shorten
+from mcpnb.notebook.palette import Accent
+
+WIDTH: Final = 590
+"""Units of the nested coordinate system from left to right."""
+FINE: Final = 4
+"""Units per pixel of its height: whole numbers are short, and a quarter of a pixel is fine enough."""
+LEFT, PLOT, RIGHT = 8.5, 72.0, 81.5
+"""Percent: where the plot begins, how wide it is, where the direct labels begin."""
+TOP: Final = 34
+"""Pixels above the plot, for two rows of the marks' words."""
+BOTTOM: Final = 22
+_LABEL_STEP: Final = 14
+
+
+_WORDS: Final = 34
+"""Characters of a mark's words."""
+_CHARACTER: Final = 0.0195
+"""Their width each, as a part of a plot of usual width: a guess on the wide side, for text cannot be measured here."""
+
+
+class Line(NamedTuple):
+    """One line of a chart; NaN where there is nothing to draw."""
+
+    name: str
+    values: Sequence[float]
+    accent: Accent | None
+    """None draws a quiet line without a label: one of many."""
+
+
+class Mark(NamedTuple):
+    """Something that happened at a place of the time axis."""
+
+    at: float
+    """0 (left) to 1 (right)."""
+    text: str
+    tone: Literal["bad", "warn", "good", "dim"] = "dim"
+
+
+@cache
+def _places(count: int, width: int) -> str:
+    """The points of `count` values as a format: written at once, they cost a tenth of one by one."""
+    step = width / max(count - 1, 1)
+    return "L".join(f"{place * step:.0f} %.0f" for place in range(count))
+
+
+def _path(values: Sequence[float], top: float, height: float, width: int = WIDTH) -> str:
+    """A polyline with gaps where values are missing. A lonely point becomes a dot by its round cap."""
+    scale = height / top
+    points = _places(len(values), width) % tuple([height - value * scale for value in values])
+    if "nan" not in points:
+        return f"M{points}"
+    runs = groupby(points.split("L"), lambda point: point.endswith("nan"))
+    return "".join(f"M{'L'.join(run)}h0" for missing, run in runs if not missing)
+
+
+def nice_ceiling(value: float) -> float:
+    """The next round number at or above `value` whose half and quarter are round as well."""
+    if not value > 0 or not math.isfinite(value):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(
+        step * power for step in (1, 1.2, 1.6, 2, 3, 4, 6, 8, 10) if value <= step * power * (1 + 1e-9)
+    )
+
+
+def sparkline(
+    values: Sequence[float], accent: Accent, *, title: str, width: int = 112, height: int = 24
+) -> str:
+    """A small line from zero to its own maximum; words instead when there is nothing to draw."""
+    highest = max((value for value in values if value == value), default=math.nan)  # noqa: PLR0124 - not NaN
+    if math.isnan(highest):
+        return '<span class="mcpnb-dim">no calls</span>'
+    path = _path(values, highest * 1.08 or 1.0, (height - 4) * FINE, width)
+    return (
+        f'<svg class="mcpnb-spark {accent.css}" width="{width}" height="{height}" '
+        f'viewBox="0 {-2 * FINE} {width} {height * FINE}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(title)}">{_stroke(path, accent)}</svg>'
+    )
+
+
+def _stroke(path: str, accent: Accent | None) -> str:
+    if accent is None:
+        return f'<path class="mcpnb-line mcpnb-quiet" d="{path}"/>'
+    dash = f' stroke-dasharray="{accent.dash}"' if accent.dash else ""
+    return f'<path class="mcpnb-line" d="{path}"{dash}/>'
+
+
+def meter(share: float, accent: Accent, *, title: str) -> str:
+    """A small filled bar for a share between 0 and 1."""
+    filled = 100 * min(max(share, 0.0), 1.0)
+    bar = f'<rect class="mcpnb-fill" width="{filled:.0f}%" height="8" rx="4"/>' if filled else ""
+    return (
+        f'<svg class="mcpnb-meter {accent.css}" width="56" height="8" role="img" aria-label="{escape(title)}">'
+        f'<rect class="mcpnb-track" width="100%" height="8" rx="4"/>{bar}</svg>'
+    )
+
+
+def line_chart(
+    lines: Sequence[Line],
+    *,
+    title: str,
+    start: str,
+    unit: str = "ms",
+    marks: Sequence[Mark] = (),
+    height: int = 150,
+) -> str:
+    """Lines from zero up over time, labelled at their ends, with marks on the time axis.
+
+    Args:
+        lines: All of one length, the last value being now.
+        title: What is drawn, for readers of the page without eyes on it.
+        start: The words at the left end of the time axis.
+        unit: Of the values.
+        marks: What happened when.
+        height: Of the plot, in pixels.
+    """
+    top = nice_ceiling(max((v for line in lines for v in line.values if v == v), default=1.0))  # noqa: PLR0124
+    shapes = "".join(
+        _line(line, top, height) for line in sorted(lines, key=lambda line: line.accent is not None)
+    )
+    grid = "".join(_gridline(top * part, height * (1 - part), unit) for part in (0, 0.25, 0.5, 0.75, 1))
+    labels = [_end(line, top, height) for line in lines if line.accent is not None]
+    return _chart(
+        title, height, grid + _nested(shapes, height) + _labels(labels, height) + _axis(start, marks, height)
+    )
+
+
+def _line(line: Line, top: float, height: float) -> str:
+    if line.accent is None:
+        return _stroke(_path(line.values, top, height * FINE), None)
+    return f'<g class="{line.accent.css}">{_stroke(_path(line.values, top, height * FINE), line.accent)}</g>'
+
+
+def _gridline(value: float, y: float, unit: str) -> str:
+    shown = number(value, 2) + (f" {unit}" if y == 0 else "")
+    return (
+        f'<line class="mcpnb-grid" x1="{LEFT}%" x2="{LEFT + PLOT}%" y1="{TOP + y:g}" y2="{TOP + y:g}"/>'
+        f'<text class="mcpnb-tick" x="{LEFT - 1}%" y="{TOP + y + 3.5:.1f}" text-anchor="end">{shown}</text>'
+    )
+
+
+_SILENT: Final = 6
+"""Values that may be missing at the end of a line that still goes on."""
+
+
+class _Label(NamedTuple):
+    y: float
+    text: str
+    figure: str
+    css: str
+
+
+def _end(line: Line, top: float, height: float) -> _Label:
+    """A label at the line's last value; the figure only while the line goes on."""
+    missing, last = next(((n, v) for n, v in enumerate(reversed(line.values)) if math.isfinite(v)), (0, math.nan))
+    y = height * (1 - last / top) if math.isfinite(last) else height
+    figure = number(last, 2) if missing <= _SILENT else "—"
+    return _Label(y, line.name, figure, line.accent.css if line.accent else "")
+
+
+def spread(places: Sequence[float], low: float, high: float, step: float) -> list[float]:
+    """Places moved apart to at least `step`, in their order, within `low` to `high` as far as they fit."""
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    moved = list(places)
+    floor = low
+    for i in order:
+        moved[i] = floor = max(moved[i], floor)
+        floor += step
+    ceiling = high
+    for i in reversed(order):
+        moved[i] = ceiling = min(moved[i], ceiling)
+        ceiling -= step
+    return moved
+
+
+def _labels(labels: Sequence[_Label], height: float) -> str:
+    """Direct labels right of the plot, moved apart where they would overlap."""
+    places = spread([label.y for label in labels], 0, height, _LABEL_STEP)
+    return "".join(
+        f'<text class="mcpnb-direct {label.css}" x="{RIGHT}%" y="{TOP + y + 4:.1f}">{escape(shorten(label.text, 14))}'
+        f'<tspan class="mcpnb-figure" dx="4">{label.figure}</tspan></text>'
+        for label, y in zip(labels, places, strict=True)
+    )
+
+
+def _axis(start: str, marks: Sequence[Mark], height: float) -> str:
+    y = TOP + height + 16
+    return (
+        f'<text class="mcpnb-tick" x="{LEFT}%" y="{y}">{escape(start)}</text>'
+        f'<text class="mcpnb-tick" x="{LEFT + PLOT}%" y="{y}" text-anchor="end">now</text>'
+        f"{''.join(_mark(mark, height, level) for mark, level in _levels(marks))}"
+    )
+
+
+def _levels(marks: Sequence[Mark]) -> Iterable[tuple[Mark, int | None]]:
+    """Marks from the newest to the oldest, each with the row in which its words have room, or None."""
+    free = [2.0, 2.0]
+    for mark in sorted(marks, key=lambda mark: -mark.at):
+        width = min(len(mark.text), _WORDS) * _CHARACTER
+        begin, end = (mark.at - width, mark.at) if mark.at > 0.5 else (mark.at, mark.at + width)
+        level = next((row for row in (0, 1) if end <= free[row]), None)
+        if level is not None:
+            free[level] = begin - 0.02
+        yield mark, level
+
+
+def _mark(mark: Mark, height: float, level: int | None) -> str:
+    x = LEFT + PLOT * min(max(mark.at, 0.0), 1.0)
+    anchor, shift = ("end", -4) if mark.at > 0.5 else ("start", 4)
+    y = TOP - 8 - 13 * (level or 0)
+    words = (
+        f'<text x="{x:.2f}%" dx="{shift}" y="{y}" text-anchor="{anchor}">{escape(shorten(mark.text, _WORDS))}</text>'
+        if level is not None
+        else ""
+    )
+    return (
+        f'<g class="mcpnb-mark mcpnb-{mark.tone}"><title>{escape(mark.text)}</title>'
+        f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{y - 8}" y2="{TOP + height}"/>{words}</g>'
+    )
+
+
+def _nested(shapes: str, height: float) -> str:
+    return (
+        f'<svg x="{LEFT}%" y="{TOP}" width="{PLOT}%" height="{height}" viewBox="0 0 {WIDTH} {height * FINE}" '
+        f'preserveAspectRatio="none" overflow="visible">{shapes}</svg>'
+    )
+
+
+def _chart(title: str, height: float, body: str) -> str:
+    return (
+        f'<svg class="mcpnb-chart" width="100%" height="{TOP + height + BOTTOM}" role="img" '
+        f'aria-label="{escape(title)}">{body}</svg>'
+    )
+
+
+def share_chart(
+    lines: Sequence[Line], *, title: str, start: str, marks: Sequence[Mark] = (), height: int = 150
+) -> str:
+    """Counts per bucket as stacked shares of the whole, labelled at the right with the share of now.
+
+    A bucket without calls keeps the shares of the one before, drawn as a gap.
+    """
+    bands = _stack([line.values for line in lines])
+    shapes = "".join(
+        f'<g class="{line.accent.css if line.accent else "mcpnb-rest"}">{_area(low, high, height * FINE)}</g>'
+        for line, (low, high) in zip(lines, bands, strict=True)
+    )
+    grid = "".join(_gridline(100 * part, height * (1 - part), "%") for part in (0, 0.25, 0.5, 0.75, 1))
+    labels = [_band_label(line, band, height) for line, band in zip(lines, bands, strict=True)]
+    shown = [label for label in labels if label is not None]
+    return _chart(
+        title, height, grid + _nested(shapes, height) + _labels(shown, height) + _axis(start, marks, height)
+    )
+
+
+def _stack(counts: Sequence[Sequence[float]]) -> list[tuple[list[float], list[float]]]:
+    """Lower and upper edge of each band per bucket, as shares of one; NaN in empty buckets."""
+    totals = [sum(column) for column in zip(*counts, strict=True)]
+    floor = [0.0 if total else math.nan for total in totals]
+    bands: list[tuple[list[float], list[float]]] = []
+    for row in counts:
+        roof = [
+            low + value / total if total else math.nan
+            for low, value, total in zip(floor, row, totals, strict=True)
+        ]
+        bands.append((floor, roof))
+        floor = roof
+    return bands
+
+
+def _area(low: Sequence[float], high: Sequence[float], height: float) -> str:
+    """The area between two edges, one closed piece per run of buckets with calls."""
+    step = WIDTH / max(len(low), 1)
+    pieces: list[str] = []
+    for first, last in _runs(high):
+        # A bucket is as wide as its share of the time axis, so that a lonely one is still to be seen.
+        places = [first * step, *((i + 0.5) * step for i in range(first, last)), last * step]
+        roof = [high[first], *high[first:last], high[last - 1]]
+        base = [low[first], *low[first:last], low[last - 1]]
+        there = "L".join(f"{x:.0f} {height * (1 - y):.0f}" for x, y in zip(places, roof, strict=True))
+        back = "L".join(
+            f"{x:.0f} {height * (1 - y):.0f}" for x, y in zip(reversed(places), reversed(base), strict=True)
+        )
+        pieces.append(f"M{there}L{back}Z")
+    return f'<path class="mcpnb-band" d="{"".join(pieces)}"/>'
+
+
+def _runs(values: Sequence[float]) -> Iterable[tuple[int, int]]:
+    """Half-open ranges of places without NaN."""
+    first: int | None = None
+    for place, value in enumerate(values):
+        if math.isnan(value):
+            if first is not None:
+                yield first, place
+            first = None
+        elif first is None:
+            first = place
+    if first is not None:
+        yield first, len(values)
+
+
+def _band_label(line: Line, band: tuple[Sequence[float], Sequence[float]], height: float) -> _Label | None:
+    low, high = next(
+        ((a, b) for a, b in zip(reversed(band[0]), reversed(band[1]), strict=True) if math.isfinite(b)),
+        (0.0, 0.0),
+    )
+    if high - low < 0.005:
+        return None
+    css = line.accent.css if line.accent else "mcpnb-dim"
+    return _Label(height * (1 - (low + high) / 2), line.name, f"{(high - low) * 100:.0f} %", css)
+
+
+class Bar(NamedTuple):
+    """One stretch of a race: from when to when (seconds), whose, how it ended."""
+
+    start: float
+    end: float
+    accent: Accent
+    ending: Literal["won", "lost", "cancelled", "queued"]
+    text: str
+
+
+class Lane(NamedTuple):
+    """One line of a race: its label and its bars."""
+
+    label: str
+    bars: Sequence[Bar]
+
+
+_BAR: Final = 13
+_ROW: Final = 24
+_NAMES: Final = 17.0
+"""Percent of the width kept for the lanes' labels."""
+_TRACK: Final = 46.0
+"""Percent of the width that the longest race takes; the rest is for its words."""
+
+
+def race_strip(lanes: Sequence[Lane], *, title: str) -> str:
+    """Who ran against whom, a lane each: winners full, cancelled pale, failed hatched by outline, waits as a thin line."""
+    longest = max((bar.end for lane in lanes for bar in lane.bars), default=0.0) or 1.0
+    top, parts = 2, list[str]()
+    for lane in lanes:
+        parts.append(
+            f'<text class="mcpnb-lane" x="0" y="{top + 10.5}">{escape(shorten(lane.label, 24))}</text>'
+        )
+        rows = max(sum(bar.ending != "queued" for bar in lane.bars), 1)
+        parts.append(_bars(lane.bars, longest, top))
+        top += (rows - 1) * (_BAR + 4) + _ROW
+    scale = _scale(longest, top)
+    return (
+        f'<svg class="mcpnb-race" width="100%" height="{top + 18}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{scale}{''.join(parts)}</svg>"
+    )
+
+
+def _bars(bars: Sequence[Bar], longest: float, top: float) -> str:
+    drawn: list[str] = []
+    y = top
+    for bar in bars:
+        x, width = _NAMES + _TRACK * bar.start / longest, _TRACK * (bar.end - bar.start) / longest
+        if bar.ending == "queued":
+            middle = y + _BAR / 2
+            drawn.append(
+                f'<line class="mcpnb-wait" x1="{x:.2f}%" x2="{x + width:.2f}%" y1="{middle}" y2="{middle}">'
+                f"<title>{escape(bar.text)}</title></line>"
+            )
+            continue
+        drawn.append(
+            f'<g class="{bar.accent.css}"><rect class="mcpnb-bar mcpnb-{bar.ending}" x="{x:.2f}%" y="{y}" '
+            f'width="{max(width, 0.3):.2f}%" height="{_BAR}" rx="2.5"/></g>'
+            f'<text class="mcpnb-tick" x="{x + width:.2f}%" dx="6" y="{y + 10.5}">{escape(bar.text)}</text>'
+        )
+        y += _BAR + 4
+    return "".join(drawn)
+
+
+def _scale(longest: float, top: float) -> str:
+    ends = ((0.0, "start", "0"), (1.0, "end", duration(longest)))
+    ticks = "".join(
+        f'<text class="mcpnb-tick" x="{_NAMES + _TRACK * part}%" y="{top + 12}" text-anchor="{anchor}">{text}</text>'
+        for part, anchor, text in ends
+    )
+    return f'<line class="mcpnb-grid" x1="{_NAMES}%" x2="{_NAMES + _TRACK}%" y1="{top}" y2="{top}"/>{ticks}'

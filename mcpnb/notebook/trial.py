@@ -1,0 +1,29 @@
+"""A fleet as `mcpnb.compare` sees it: calls under one strategy whose state nobody else touches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mcpnb.client import Trial
+from mcpnb.experiment.live import Sample
+
+
+class FleetTrial:
+    """Makes the calls of an experiment and says how each went."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    async def probe(self, tool: str, arguments: Mapping[str, object], *, timeout: float | None) -> Sample:  # noqa: ASYNC109 - the call's own deadline
+        """One call. A call that fails is a `Sample` too.
+
+        Raises:
+            ToolNotFound, ArgumentError: Mistakes that every strategy would repeat.
+        """
+        finish = await self._trial.trace(tool, arguments, timeout=timeout)
+        error = finish.outcome.error
+        return Sample.of(finish.outcome.kind, finish.call.explanation(), error="" if error is None else str(error))
+
+    def close(self) -> None:
+        """Drop the strategy and what it learned."""
+        self._trial.close()

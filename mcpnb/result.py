@@ -1,0 +1,145 @@
+"""What comes back from a call, and from the same call at many servers. It knows no frames and no widgets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mcpnb.errors import ToolError
+from mcpnb.model import Explanation, OutcomeKind
+
+if TYPE_CHECKING:
+    from mcp_types import CallToolResult, ContentBlock
+
+    from mcpnb.aggregation import Disagreement, FusedRow
+    from mcpnb.routing.call import Call
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer of one tool, and why it came from where it came from.
+
+    Not slotted: `value` is worked out once, when somebody looks.
+    """
+
+    tool: str
+    server: str
+    raw: CallToolResult
+    """The SDK's result as it came."""
+    latency: float
+    """Seconds from the call's arrival to its end, retries and our own overhead included."""
+    _call: Call = field(repr=False)
+    _resolution: str = field(default="", repr=False)
+    _wrapped: bool = field(default=False, repr=False)
+    """The tool's output schema has the one field `result`, in which SDKs wrap values that are no objects."""
+
+    @property
+    def ok(self) -> bool:
+        """False when the tool marked its answer as an error."""
+        return not self.raw.is_error
+
+    @property
+    def content(self) -> list[ContentBlock]:
+        """The content blocks: text, images, audio, resources, links."""
+        return self.raw.content
+
+    @property
+    def text(self) -> str:
+        """The text blocks, joined by newlines."""
+        return "\n".join(block.text for block in self.raw.content if block.type == "text")
+
+    @cached_property
+    def value(self) -> Any:
+        """The structured content; else JSON that the text holds; else the text.
+
+        A value that the server's SDK wrapped as `{"result": value}` comes back unwrapped; `raw` has both.
+        """
+        structured: Any = self.raw.structured_content
+        if structured is None:
+            return _parsed(self.text)
+        if self._wrapped and isinstance(structured, dict) and set(structured) == {"result"}:  # pyright: ignore[reportUnknownArgumentType]
+            return structured["result"]  # pyright: ignore[reportUnknownVariableType]
+        return structured
+
+    @property
+    def attempts(self) -> int:
+        """Attempts that were sent, the one that answered included."""
+        return self._call.sent
+
+    @property
+    def cached(self) -> bool:
+        """Whether the answer was kept from an earlier call."""
+        return False
+
+    def explain(self) -> Explanation:
+        """Candidates, who was filtered out, what the strategy saw, every attempt."""
+        return self._call.explanation(self._resolution)
+
+    def raise_for_error(self) -> Result:
+        """This result, unless the tool marked it as an error.
+
+        Raises:
+            ToolError: With this result as `.result`.
+        """
+        if not self.ok:
+            raise ToolError(self.server, self.tool, self.text or "no reason given", result=self)
+        return self
+
+    def __repr__(self) -> str:
+        state = "ok" if self.ok else "tool error"
+        shown = _short(self.value)
+        return f"<Result {self.tool} from {self.server}: {state}, {self.latency * 1000:.1f} ms, {shown}>"
+
+
+def _parsed(text: str) -> Any:
+    # Only what can be an object, a list, a number or a word of JSON is tried; prose is the common case.
+    if not text or text[0] not in '{["-0123456789tfn':
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _short(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one server contributed to an aggregate."""
+
+    server: str
+    outcome: OutcomeKind
+    latency: float
+    """Seconds."""
+    confidence: float
+    """0 to 1; 0 when it did not answer."""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """The answers of many servers made one, with what each of them said."""
+
+    tool: str
+    value: Any
+    method: str
+    """How the answers were fused."""
+    results: Mapping[str, Result]
+    """Server → its own answer, of those that answered."""
+    sources: tuple[Source, ...]
+    """One per server that was asked, in the catalog's order."""
+    conflicts: tuple[Disagreement, ...]
+    """One per field on which the sources disagree."""
+    rows: tuple[FusedRow, ...]
+    """One per fused item or field, with its source."""
+    confidence: float
+
+    def __repr__(self) -> str:
+        answered = f"{len(self.results)} of {len(self.sources)} servers"
+        return f"<Aggregate {self.tool} from {answered}: {self.method}, {_short(self.value)}>"

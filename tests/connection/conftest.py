@@ -1,0 +1,130 @@
+"""What the connection tests share: a recorder of events, real servers, and short durations."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from mcpnb.config import ServerConfig
+from mcpnb.connection import Connection, Pace
+from mcpnb.model import Event
+
+ECHO = Path(__file__).parent / "servers" / "echo.py"
+
+QUICK = Pace(backoff_base=0.01, backoff_cap=0.05)
+"""Tests wait for events, not for jitter."""
+
+LIMIT = 20.0
+"""Seconds after which a test has lost an event."""
+
+
+class Recorder:
+    """Every event of some connections, and a way to wait for what they lead to."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._news = asyncio.Event()
+
+    def __call__(self, connection: Connection, event: Event) -> None:
+        self.events.append(event)
+        self._news.set()
+
+    def of(self, kind: str) -> list[Event]:
+        return [event for event in self.events if event.kind == kind]
+
+    def states(self) -> list[str]:
+        return [str(event.data["state"]) for event in self.of("server_state")]
+
+    async def until(self, true: Callable[[], object]) -> None:
+        """Wait for events until `true()`."""
+        async with asyncio.timeout(LIMIT):
+            while not true():
+                self._news.clear()
+                await self._news.wait()
+
+
+@asynccontextmanager
+async def connected(
+    config: ServerConfig, *, pace: Pace = QUICK, connect_timeout: float = LIMIT, wait: bool = True
+) -> AsyncIterator[tuple[Connection, Recorder]]:
+    """A started connection and its recorder; closed at the end."""
+    recorder = Recorder()
+    connection = Connection(
+        config, on_change=recorder, rng=random.Random(1), connect_timeout=connect_timeout, pace=pace
+    )
+    connection.start()
+    try:
+        if wait:
+            await connection.settled()
+        yield connection, recorder
+    finally:
+        await connection.close()
+
+
+def stdio(*args: str, name: str = "child", **more: object) -> ServerConfig:
+    """A child process of this Python; by default the echo server."""
+    return ServerConfig(name, "stdio", command=sys.executable, args=args or (str(ECHO), "stdio"), **more)
+
+
+class HttpServer:
+    """The echo server in a process of its own, at an address that it keeps across restarts."""
+
+    def __init__(self, kind: str, log: Path) -> None:
+        self.kind, self._log = kind, log
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/{'mcp' if self.kind == 'http' else 'sse'}"
+
+    def config(self, name: str = "web", **more: object) -> ServerConfig:
+        return ServerConfig(name, "http" if self.kind == "http" else "sse", url=self.url, **more)
+
+    def start(self) -> None:
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ECHO), self.kind, str(self.port)],
+                stdout=subprocess.PIPE, stderr=log, text=True,
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n", self._log.read_text()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+
+@pytest.fixture
+def http_server(tmp_path: Path) -> Iterator[HttpServer]:
+    server = HttpServer("http", tmp_path / "http.log")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def sse_server(tmp_path: Path) -> Iterator[HttpServer]:
+    server = HttpServer("sse", tmp_path / "sse.log")
+    server.start()
+    yield server
+    server.kill()
+
+
+async def appears(path: Path) -> None:
+    """Wait until a server has made this file: its call is in the middle."""
+    async with asyncio.timeout(LIMIT):
+        while not path.exists():
+            await asyncio.sleep(0.005)

@@ -1,0 +1,222 @@
+"""The first attempt to connect: what is said when it fails, and how long that takes."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import socket
+import sys
+import time
+import warnings
+
+import pytest
+from mcp.server import Server
+from mcp.server.mcpserver import MCPServer
+
+from mcpnb.config import ServerConfig
+from mcpnb.connection import Connection, Pace
+from mcpnb.errors import ConnectError
+
+from .conftest import QUICK, Recorder, connected, stdio
+
+pytestmark = pytest.mark.anyio
+
+PATIENT = dataclasses.replace(QUICK, backoff_base=100.0, backoff_cap=100.0)
+"""Stays where the first attempt left it."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def test_a_port_where_nobody_listens_is_said_to_refuse_and_is_tried_again() -> None:
+    config = ServerConfig("web", "http", url=f"http://127.0.0.1:{free_port()}/mcp?key=hunter2hunter2")
+    async with connected(config, pace=PATIENT) as (connection, seen):
+        assert connection.state == "reconnecting"
+        assert "connection refused" in connection.last_error
+        assert "hunter2" not in "".join(event.detail for event in seen.events)
+        assert connection.retry_in > 0
+        with pytest.raises(ConnectError, match="it is reconnecting: connection refused") as caught:
+            await connection.call_tool("echo", {})
+        assert caught.value.retry_after == pytest.approx(connection.retry_in, abs=1.0)
+
+
+async def test_an_sse_address_where_nobody_listens_says_so_too() -> None:
+    config = ServerConfig("web", "sse", url=f"http://127.0.0.1:{free_port()}/sse")
+    async with connected(config, pace=PATIENT) as (connection, _):
+        assert connection.state == "reconnecting"
+        assert "connection refused" in connection.last_error
+
+
+async def test_a_name_that_cannot_be_resolved_is_named() -> None:
+    config = ServerConfig("web", "http", url="http://no-such-host.invalid/mcp")
+    async with connected(config, pace=PATIENT) as (connection, _):
+        assert "cannot be resolved" in connection.last_error
+
+
+async def test_a_command_that_does_not_exist_is_final() -> None:
+    async with connected(ServerConfig("child", "stdio", command="no-such-command-anywhere")) as (connection, _):
+        assert connection.state == "failed"
+        assert "command not found: no-such-command-anywhere" in connection.last_error
+        with pytest.raises(ConnectError, match="it is failed: command not found"):
+            await connection.call_tool("echo", {})
+
+
+async def test_a_folder_that_does_not_exist_is_final() -> None:
+    async with connected(stdio(cwd="/no/such/folder")) as (connection, _):
+        assert connection.state == "failed"
+        assert connection.last_error.startswith("cannot start in the folder /no/such/folder")
+
+
+async def test_a_command_that_may_not_be_run_is_final(tmp_path) -> None:
+    (tmp_path / "server").write_text("not executable")
+    async with connected(ServerConfig("child", "stdio", command=str(tmp_path / "server"))) as (connection, _):
+        assert connection.state == "failed"
+        assert "Permission denied" in connection.last_error
+
+
+async def test_a_failed_server_connects_when_asked_after_it_was_repaired(tmp_path) -> None:
+    from .conftest import ECHO
+
+    script = tmp_path / "server"
+    async with connected(ServerConfig("child", "stdio", command=str(script))) as (connection, _):
+        assert connection.state == "failed"
+        script.write_text(f"#!/bin/sh\nexec {sys.executable} {ECHO} stdio\n")
+        script.chmod(0o755)
+        await connection.reconnect()
+        assert connection.state == "connected"
+
+
+async def test_a_server_that_exits_at_once_is_quoted() -> None:
+    config = stdio("-c", "import sys; print('starting', file=sys.stderr); sys.exit('no licence found')")
+    async with connected(config, pace=PATIENT) as (connection, _):
+        assert connection.state == "reconnecting"
+        assert connection.last_error == "its process ended with exit code 1: no licence found"
+        assert connection.stderr_tail == ("starting", "no licence found")
+        assert connection.pid is None
+
+
+async def test_what_a_server_says_about_its_secrets_is_hidden() -> None:
+    config = stdio(
+        "-c", "import os, sys; sys.exit('bad key ' + os.environ['API_KEY'])", env={"API_KEY": "sk-abcdef123456"}
+    )
+    async with connected(config, pace=PATIENT) as (connection, seen):
+        assert "bad key •••" in connection.last_error
+        assert "sk-abcdef" not in repr((seen.events, connection.stderr_tail))
+
+
+async def test_a_server_that_prints_garbage_is_given_up_in_time_and_quoted_once() -> None:
+    config = stdio("-u", "-c", "while True: print('hello, I am no MCP server')")
+    async with connected(config, pace=PATIENT, connect_timeout=1.0) as (connection, seen):
+        assert connection.state == "reconnecting"
+        assert "no MCP answer within 1 s" in connection.last_error
+        assert "'hello, I am no MCP server'" in connection.last_error
+        assert len(seen.of("server_log")) == 1
+
+
+async def test_a_server_that_never_answers_costs_the_connect_timeout_and_no_more() -> None:
+    silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    began = time.monotonic()
+    config = ServerConfig("web", "http", url=f"http://127.0.0.1:{port}/mcp")
+    async with connected(config, pace=PATIENT, connect_timeout=0.3) as (connection, _):
+        assert "no MCP answer within 0.3 s" in connection.last_error
+        assert time.monotonic() - began < 2.0
+    silent.close()
+
+
+async def test_an_object_that_is_no_server_is_final() -> None:
+    async with connected(ServerConfig("here", "in-process", target=object())) as (connection, _):
+        assert connection.state == "failed"
+        assert "no MCP server" in connection.last_error
+
+
+async def test_a_configuration_that_is_not_supported_says_why() -> None:
+    config = ServerConfig("web", "http", url="ws://example.org", unsupported="WebSockets are no MCP transport")
+    async with connected(config) as (connection, _):
+        assert (connection.state, connection.last_error) == ("failed", "WebSockets are no MCP transport")
+
+
+async def test_servers_in_this_process_are_reached_high_and_low_level() -> None:
+    for server in (MCPServer("high", version="3", log_level="ERROR"), Server("low", version="3")):
+        async with connected(ServerConfig("here", "in-process", target=server)) as (connection, _):
+            assert connection.state == "connected"
+            assert connection.protocol == "2026-07-28"
+            assert connection.server_version == "3"
+
+
+async def test_a_server_whose_start_fails_in_this_process_is_explained() -> None:
+    from contextlib import asynccontextmanager
+
+    @asynccontextmanager
+    async def lifespan(server):
+        raise RuntimeError("no database")
+        yield
+
+    server = MCPServer("here", lifespan=lifespan, log_level="ERROR")
+    async with connected(ServerConfig("here", "in-process", target=server), pace=PATIENT) as (connection, _):
+        assert connection.state == "reconnecting"
+        assert "no database" in connection.last_error
+
+
+async def test_starting_returns_at_once_and_settled_never_raises() -> None:
+    recorder = Recorder()
+    import random
+
+    connection = Connection(stdio(), on_change=recorder, rng=random.Random(1), pace=QUICK)
+    connection.start()
+    connection.start()
+    assert connection.state == "connecting"
+    await connection.settled()
+    assert connection.state == "connected"
+    await connection.close()
+    await connection.close()
+    assert recorder.states() == ["connecting", "connected", "disconnected"]
+
+
+async def test_a_connection_that_was_never_started_closes() -> None:
+    import random
+
+    connection = Connection(stdio(), on_change=Recorder(), rng=random.Random(1))
+    await connection.close()
+    assert connection.state == "disconnected"
+    with pytest.raises(ConnectError, match="closed"):
+        await connection.reconnect()
+
+
+async def test_closing_while_it_connects_ends_the_attempt() -> None:
+    config = stdio("-c", "import time; time.sleep(600)")
+    async with connected(config, wait=False) as (connection, _):
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        await connection.close()
+        assert time.monotonic() - began < 1.5
+        assert connection.state == "disconnected"
+
+
+async def test_the_imports_of_a_first_call_are_done_before_it(tmp_path) -> None:
+    probe = (
+        "import sys, asyncio, random\n"
+        "from mcp.server.mcpserver import MCPServer\n"
+        "from mcpnb.connection import Connection\n"
+        "from mcpnb.config import ServerConfig\n"
+        "server = MCPServer('here', log_level='ERROR')\n"
+        "@server.tool()\n"
+        "def answer() -> int: return 42\n"
+        "async def main():\n"
+        "    c = Connection(ServerConfig('here', 'in-process', target=server), on_change=lambda *_: None,"
+        " rng=random.Random(1))\n"
+        "    c.start(); await c.settled()\n"
+        "    before = set(sys.modules)\n"
+        "    await c.call_tool('answer', {})\n"
+        "    print(sorted(m for m in set(sys.modules) - before if 'json' in m or 'rfc' in m or 'referencing' in m))\n"
+        "    await c.close()\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", probe, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert out.decode().strip() == "[]"

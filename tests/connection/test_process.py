@@ -1,0 +1,125 @@
+"""Child processes: their end, with us and without us."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mcpnb.config import ServerConfig
+from mcpnb.connection import watchdog
+
+from .conftest import ECHO, LIMIT, connected, stdio
+
+pytestmark = pytest.mark.anyio
+
+OLD = str(Path(__file__).parent / "servers" / "old.py")
+
+PARENT = """
+import asyncio, random, sys
+from mcpnb.config import ServerConfig
+from mcpnb.connection import Connection
+
+async def main():
+    connection = Connection(ServerConfig("child", "stdio", command=sys.executable, args=tuple(sys.argv[1:])),
+                            on_change=lambda *_: None, rng=random.Random(1))
+    connection.start()
+    await connection.settled()
+    print(connection.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        # A zombie is as dead as can be; only its new parent has not looked yet.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def gone(pid: int) -> None:
+    async with asyncio.timeout(LIMIT):
+        while alive(pid):
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+@pytest.mark.parametrize("server", [[str(ECHO), "stdio"], [OLD, "stubborn"]], ids=["polite", "stubborn"])
+async def test_a_server_dies_with_a_parent_that_is_killed(server) -> None:
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, *server, stdout=asyncio.subprocess.PIPE
+    )
+    child = int(await parent.stdout.readline())
+    assert alive(child)
+    parent.kill()
+    await parent.wait()
+    await gone(child)
+
+
+async def test_stubborn_servers_are_all_closed_within_the_kernels_patience() -> None:
+    began = None
+    async with connected(stdio(OLD, "stubborn")) as (one, _), connected(stdio(OLD, "stubborn")) as (two, _):
+        pids = [one.pid, two.pid]
+        began = time.monotonic()
+        await asyncio.gather(one.close(), two.close())
+        assert time.monotonic() - began < 1.5
+    for pid in pids:
+        await gone(pid)
+
+
+async def test_the_whole_process_group_ends(tmp_path) -> None:
+    grandchild = tmp_path / "grandchild"
+    script = f"sleep 600 & echo $! > {grandchild}; exec {sys.executable} {ECHO} stdio"
+    async with connected(ServerConfig("child", "stdio", command="sh", args=("-c", script))) as (connection, _):
+        assert connection.state == "connected"
+        pid = int(grandchild.read_text())
+        assert alive(pid)
+    await gone(pid)
+
+
+async def test_an_orphan_of_a_dead_server_is_ended_before_the_server_is_started_again(tmp_path) -> None:
+    grandchild = tmp_path / "grandchild"
+    script = f"sleep 600 & echo $! > {grandchild}; exec {sys.executable} {ECHO} stdio"
+    async with connected(ServerConfig("child", "stdio", command="sh", args=("-c", script))) as (connection, seen):
+        pid = int(grandchild.read_text())
+        os.kill(connection.pid, signal.SIGKILL)
+        await seen.until(lambda: seen.states().count("connected") == 2)
+        await gone(pid)
+
+
+async def test_the_watchdog_leaves_with_the_last_server() -> None:
+    async with connected(stdio(OLD)) as (one, _), connected(stdio(OLD)) as (two, _):
+        watching = watchdog._watchdog._process
+        assert watching.poll() is None
+        await one.close()
+        assert watching.poll() is None
+        await two.close()
+        assert watching.poll() == 0
+
+
+async def test_closing_leaves_no_task_and_no_open_file() -> None:
+    before, tasks = set(os.listdir("/proc/self/fd")), asyncio.all_tasks()
+    async with connected(stdio(OLD)) as (connection, _):
+        await connection.call_tool("first", {})
+    assert asyncio.all_tasks() == tasks
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
+async def test_the_tail_keeps_the_last_200_lines_and_the_disk_is_given_back() -> None:
+    code = "import sys\nfor n in range(400_000): print('line', n, file=sys.stderr)\nsys.exit('end')"
+    async with connected(stdio("-c", code)) as (connection, _):
+        tail = connection.stderr_tail
+        assert len(tail) == 200
+        assert tail[-1] == "end"
+        connection._stderr.trim()  # as every new start does, and the health check
+        assert os.fstat(connection._stderr.fileno()).st_size < 100_000
+        assert connection.stderr_tail[-1] == "end"
+    assert connection.stderr_tail[-1] == "end"

@@ -1,0 +1,157 @@
+"""Schedules: rates are what they say, seeds decide everything, nonsense is refused by name."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from mcpnb.experiment import Workload
+
+
+def open_loop(**fields):
+    return Workload(**{"tool": "echo", "rate": 100.0, "requests": 50, **fields})
+
+
+def test_the_same_seed_gives_the_same_calls():
+    workload = open_loop(
+        tool={"a": 1, "b": 3}, arguments=lambda i, rng: {"i": i, "x": int(rng.integers(1000))}
+    )
+    assert list(workload.calls(seed=4)) == list(workload.calls(seed=4))
+    assert list(workload.calls(seed=4)) != list(workload.calls(seed=5))
+    assert list(workload.calls(repeat=0)) != list(workload.calls(repeat=1))
+
+
+def test_the_tool_mix_and_the_arguments_do_not_move_the_arrivals():
+    plain = open_loop().times()
+    mixed = open_loop(tool={"a": 1, "b": 3}, arguments=lambda i, rng: {"x": float(rng.random())}).times()
+    np.testing.assert_array_equal(plain, mixed)
+
+
+@pytest.mark.parametrize("arrivals", ["poisson", "constant", "bursty"])
+def test_open_arrivals_keep_their_mean_rate_and_their_order(arrivals):
+    runs = [open_loop(arrivals=arrivals, requests=5_000).times(seed=seed) for seed in range(100)]
+    assert all(len(times) == 5_000 and times[0] > 0 and (np.diff(times) >= 0).all() for times in runs)
+    assert 5_000 / np.mean([times[-1] for times in runs]) == pytest.approx(100, rel=0.05)
+
+
+@pytest.mark.parametrize("arrivals", ["poisson", "bursty"])
+def test_a_duration_holds_about_rate_times_duration_calls(arrivals):
+    runs = [
+        open_loop(arrivals=arrivals, requests=None, duration=50.0).times(seed=seed) for seed in range(100)
+    ]
+    assert all(times[-1] < 50 for times in runs)
+    assert np.mean([len(times) for times in runs]) == pytest.approx(5_000, rel=0.05)
+
+
+def test_constant_arrivals_are_evenly_spaced_and_fill_the_duration():
+    times = open_loop(arrivals="constant", rate=10.0, requests=None, duration=0.7).times()
+    np.testing.assert_allclose(times, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+
+
+def test_poisson_gaps_are_exponential():
+    gaps = np.diff(open_loop(requests=50_000).times())
+    assert gaps.std() / gaps.mean() == pytest.approx(1, rel=0.03)
+    assert (gaps > gaps.mean()).mean() == pytest.approx(math.exp(-1), rel=0.03)
+
+
+def test_bursty_arrivals_come_in_clusters_of_the_given_share_and_ratio():
+    workload = open_loop(
+        arrivals="bursty",
+        requests=None,
+        duration=4000.0,
+        burst_ratio=20.0,
+        burst_share=0.1,
+        burst_seconds=2.0,
+    )
+    per_half_second = np.bincount((workload.times() / 0.5).astype(int)) / 0.5
+    assert per_half_second.var() > 20 * 100 / 0.5  # Poisson would have 100 / 0.5
+    # 0.1 * 20 r + 0.9 * r = 100, so that calm is 34.5/s and a burst 690/s.
+    assert np.median(per_half_second) == pytest.approx(34.5, rel=0.1)
+    assert (per_half_second > 300).mean() == pytest.approx(0.1, rel=0.25)
+
+
+def test_a_closed_loop_has_no_times_and_is_endless_for_a_duration():
+    workload = Workload(tool="echo", arrivals="closed", concurrency=4, duration=2.0)
+    assert workload.times() is None
+    assert workload.count() is None
+    assert [call.i for call in itertools.islice(workload.calls(), 3)] == [0, 1, 2]
+    counted = Workload(tool="echo", arrivals="closed", concurrency=4, requests=7)
+    assert counted.count() == len(list(counted.calls())) == 7
+
+
+def test_a_mix_follows_its_weights():
+    names = Counter(call.tool for call in open_loop(tool={"a": 1, "b": 3}, requests=8000).calls())
+    assert names["b"] / names["a"] == pytest.approx(3, rel=0.1)
+
+
+def test_a_list_of_arguments_is_used_in_turn():
+    rows = [{"city": "Oslo"}, {"city": "Rome"}]
+    assert [c.arguments["city"] for c in open_loop(arguments=rows, requests=3).calls()] == [
+        "Oslo",
+        "Rome",
+        "Oslo",
+    ]
+
+
+def test_each_tool_of_a_mix_may_have_arguments_of_its_own():
+    workload = open_loop(tool={"a": 1, "b": 1}, arguments={"a": {"x": 1}, "b": [{"y": 2}]}, requests=40)
+    assert {call.tool: dict(call.arguments) for call in workload.calls()} == {"a": {"x": 1}, "b": {"y": 2}}
+
+
+def test_an_argument_named_like_the_tool_is_an_argument():
+    (call,) = open_loop(tool="a", arguments={"a": 1}, requests=1).calls()
+    assert call.arguments == {"a": 1}
+
+
+def test_the_first_calls_are_the_warm_up():
+    assert [call.warmup for call in open_loop(requests=4, warmup=2).calls()] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"rate": None}, "rate"),
+        ({"rate": 0}, "rate"),
+        ({"rate": math.inf}, "rate"),
+        ({"rate": True}, "rate"),
+        ({"requests": None}, "requests= or duration="),
+        ({"duration": 2.0}, "requests= or duration="),
+        ({"requests": 0}, "requests"),
+        ({"requests": 2.5}, "requests"),
+        ({"requests": None, "duration": -1}, "duration"),
+        ({"warmup": -1}, "warmup"),
+        ({"warmup": 50}, "nothing of requests=50"),
+        ({"arrivals": "pareto"}, "poisson, constant, bursty, closed"),
+        ({"arrivals": "closed"}, "concurrency="),
+        ({"arrivals": "closed", "rate": None}, "concurrency"),
+        ({"concurrency": 3}, 'arrivals="closed"'),
+        ({"burst_share": 1.0}, "burst_share"),
+        ({"burst_ratio": 0}, "burst_ratio"),
+        ({"timeout": 0}, "timeout"),
+        ({"tool": {"a": -1}}, "'a': -1"),
+        ({"arguments": []}, "at least one row"),
+        ({"arguments": [3]}, "every row must be a dict"),
+    ],
+)
+def test_a_workload_that_cannot_be_is_refused_with_the_field_named(fields, said):
+    with pytest.raises(ValueError, match=said.replace("(", r"\(")):
+        open_loop(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"tool": ""}, {"tool": {}}, {"tool": 3}, {"arguments": "x"}, {"arguments": 3}]
+)
+def test_a_tool_or_arguments_of_another_type_are_a_type_error(fields):
+    with pytest.raises(TypeError, match=next(iter(fields))):
+        open_loop(**fields)
+
+
+def test_it_describes_itself_in_a_line():
+    assert open_loop(tool={"a": 1, "b": 2}).describe() == "a + b · poisson 100/s"
+    assert (
+        Workload(tool="a", arrivals="closed", concurrency=4, requests=9).describe() == "a · 4 callers in turn"
+    )

@@ -1,0 +1,136 @@
+"""Servers that nobody here wrote, from an ordinary `mcpServers` file.
+
+The npm package server-everything (stdio and Streamable HTTP; the older era) and PyPI's mcp-server-time and
+mcp-server-git. Each is installed by its package name into a folder of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+import mcpnb
+
+pytestmark = [pytest.mark.thirdparty, pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def _run(*command: str | Path, cwd: Path | None = None) -> None:
+    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command that starts server-everything."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not (node and npm):
+        pytest.skip("Node and npm are not installed")
+    folder = tmp_path_factory.mktemp("npm")
+    _run(npm, "install", "--no-audit", "--no-fund", "--prefix", folder, "@modelcontextprotocol/server-everything")
+    package = folder / "node_modules" / "@modelcontextprotocol" / "server-everything"
+    return [node, str(package / "dist" / "index.js")]
+
+
+@pytest.fixture(scope="session")
+def pypi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of commands with mcp-server-time and mcp-server-git."""
+    folder = tmp_path_factory.mktemp("pypi")
+    venv.create(folder, with_pip=True)
+    scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
+    _run(scripts / "python", "-m", "pip", "install", "-q", "mcp-server-time", "mcp-server-git")
+    return scripts
+
+
+@pytest.fixture
+def everything_url(everything: list[str]):
+    """server-everything over Streamable HTTP, in a process of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [*everything, "streamableHttp"],
+        env={**os.environ, "PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stderr:  # it says on which port it listens once it does
+        if str(port) in line:
+            break
+    yield f"http://127.0.0.1:{port}/mcp"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A small git repository."""
+    folder = tmp_path / "repository"
+    git = ["git", "-C", str(folder), "-c", "user.name=T", "-c", "user.email=t@example.org"]
+    folder.mkdir()
+    _run(*git, "init", "-q")
+    (folder / "a.txt").write_text("a\n")
+    _run(*git, "add", ".")
+    _run(*git, "commit", "-q", "-m", "the first commit")
+    return folder
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, everything: list[str], everything_url: str, pypi: Path, repository: Path):
+    config = tmp_path / "mcp.json"
+    config.write_text(
+        json.dumps(
+            {
+                "mcpServers": {
+                    "everything": {"command": everything[0], "args": [*everything[1:], "stdio"]},
+                    "everything-http": {"type": "http", "url": everything_url},
+                    "time": {"command": str(pypi / "mcp-server-time"), "args": ["--local-timezone", "UTC"]},
+                    "git": {
+                        "command": str(pypi / "mcp-server-git"),
+                        "args": ["--repository", "${REPOSITORY:-" + str(repository) + "}"],
+                    },
+                }
+            }
+        )
+    )
+    with mcpnb.connect(config, connect_timeout=60) as fleet:
+        yield fleet
+
+
+def test_they_connect_list_and_answer(fleet, repository):
+    servers = fleet.servers.set_index("server")
+    assert list(servers["state"]) == ["connected"] * 4, servers["last_error"].to_dict()
+    assert servers.loc["everything", "protocol"] == servers.loc["everything-http", "protocol"] == "2025-11-25"
+    assert servers.loc["time", "protocol"] == servers.loc["git", "protocol"] == "2026-07-28"
+
+    assert "hello" in fleet.options(server="everything").call("echo", message="hello").text
+    assert "hello" in fleet.options(server="everything-http").call("echo", message="hello").text
+    assert fleet.call("get_current_time", timezone="Asia/Tokyo").value["timezone"] == "Asia/Tokyo"
+    assert "the first commit" in fleet.call("git_log", repo_path=str(repository)).text
+
+
+def test_the_same_name_on_two_of_them_is_a_conflict_that_is_listed(fleet):
+    assert "echo" in set(fleet.conflicts["tool"])
+    assert fleet.call("echo", message="x").server == "everything"
+    answers = fleet.gather("echo", message="x")
+    assert set(answers.results) == {"everything", "everything-http"}
+
+
+def test_what_is_wrong_with_a_call_is_said_before_it_is_sent(fleet):
+    with pytest.raises(mcpnb.ArgumentError, match="timezone"):
+        fleet.call("get_current_time")
+    with pytest.raises(mcpnb.ToolNotFound, match="get_current_time"):
+        fleet.call("get_curent_time", timezone="UTC")
+    assert fleet.calls.empty
