@@ -201,24 +201,13 @@ async def _statuses(client: MultiServerClient) -> list[ServerStatus]:
 
 
 def _print_statuses(statuses: Sequence[ServerStatus]) -> None:
-    from mcpnb.lab.terminal import table  # noqa: PLC0415 - as below
+    from mcpnb.lab.terminal import table, troubles  # noqa: PLC0415 - as below
 
-    heads = [
-        "server",
-        "state",
-        "transport",
-        "protocol",
-        "version",
-        "tools",
-        "resources",
-        "prompts",
-        "last error",
-    ]
-    rows = [
-        [s.server, s.state, s.transport, s.protocol, s.version, s.tools, s.resources, s.prompts, s.last_error]
-        for s in statuses
-    ]
+    heads = ["server", "state", "transport", "protocol", "version", "tools", "resources", "prompts"]
+    rows = [[getattr(status, name) for name in heads] for status in statuses]
     print(table(heads, rows))
+    if trouble := troubles(statuses):
+        print(f"\n{trouble}")
 
 
 def _as_json(status: ServerStatus) -> dict[str, object]:

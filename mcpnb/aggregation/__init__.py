@@ -1,6 +1,6 @@
 """Many answers made one, with every source accounted for and every disagreement listed.
 
-Pure: no servers, no tools, no event loop. Answers are chosen and fused by their shape, never by a tool's name.
+Pure: no servers, no tools, no event loop. Answers are fused by their shape, never by a tool's name.
 """
 
 from mcpnb.aggregation.fusing import METHODS, fuse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from mcpnb.aggregation.concat import concat
@@ -29,15 +30,15 @@ def fuse(
 
     Args:
         answers: What the servers said, one each.
-        method: A name of `METHODS`; None lets the shape of the answers decide; a callable takes (copies of) the
+        method: A name of `METHODS`; None lets the shape of the answers decide; a callable takes copies of the
             answers and returns the value, or a `Fused`.
         tolerance: Numbers further apart than this share of the greatest of them are listed as a disagreement.
 
     Raises:
         ValueError: For an unknown method (lists the known ones) or a negative tolerance.
     """
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance={tolerance} must be 0 or more: a share of the greatest number.")
+    if not 0 <= tolerance < math.inf:
+        raise ValueError(f"tolerance={tolerance} must be a share of the greatest number: 0 or more.")
     if method is not None and not isinstance(method, str):
         return _fuse_with(answers, method)
     name = method or method_for([answer.value for answer in answers])

@@ -1,4 +1,4 @@
-"""`mean`: numbers averaged field by field; what is no number is taken where the sources agree, or most of them.
+"""`mean`: numbers averaged field by field; of what is no number, that which most sources say.
 
 Exact arithmetic throughout, so that the order of the answers cannot matter and huge numbers cannot overflow.
 """
@@ -47,7 +47,7 @@ def mean(answers: Sequence[Answer], tolerance: float) -> Fused:
 
 
 class _Mean:
-    """One fusion while it walks through the answers; `given` is never empty and in the order of the servers."""
+    """One fusion while it walks through the answers; `given` is never empty, and in the servers' order."""
 
     def __init__(self, tolerance: float) -> None:
         self._tolerance = Fraction(tolerance)
@@ -80,8 +80,8 @@ class _Mean:
         names = dict.fromkeys(name for _, fields in members for name in fields)
         if not names:
             return self._agreed(key, given)
-        for server, _ in ((server, fields) for server, fields in members if not fields):
-            self.left_out.append(LeftOut(server, key, "an object without fields"))
+        empty = [server for server, fields in members if not fields]
+        self.left_out += [LeftOut(server, key, "an object without fields") for server in empty]
         return {
             name: self.fuse(
                 f"{key}.{name}" if key else f"{name}",
@@ -136,7 +136,7 @@ def _servers(given: Sequence[_Given]) -> tuple[str, ...]:
 
 
 def average(numbers: Sequence[float]) -> float:
-    """The mean: the number itself when all are equal, a whole number when whole numbers have one, else a float."""
+    """The mean: the number itself when all are equal, whole when it is and all are, else a float."""
     if all(number == numbers[0] for number in numbers):
         return numbers[0]
     exact = sum(map(Fraction, numbers), Fraction(0)) / len(numbers)

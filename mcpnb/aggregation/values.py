@@ -56,7 +56,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """Many answers made one. Its parts may be the very objects of the answers: read them, do not change them."""
+    """Many answers made one. Its parts may be the very objects of the answers: read, do not change them."""
 
     value: object
     method: str

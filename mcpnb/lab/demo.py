@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcpnb.lab.background import PLACES, Traffic, traffic
-from mcpnb.lab.terminal import indented, table
-from mcpnb.model import USABLE_STATES, ServerStatus
+from mcpnb.lab.terminal import indented, table, troubles
+from mcpnb.model import USABLE_STATES
 
 if TYPE_CHECKING:
     from mcpnb.experiment import Comparison
@@ -128,22 +128,15 @@ class Demo:
         return fleet
 
     def _servers(self, fleet: LabFleet) -> None:
-        heads = ["server", "state", "transport", "protocol", "pid", "calls", "faults", "p50 ms", "last error"]
+        heads = ["server", "state", "transport", "protocol", "pid", "calls", "faults", "p50 ms"]
+        statuses = fleet.status()
         rows = [
-            [
-                s.server,
-                s.state,
-                s.transport,
-                s.protocol,
-                fleet.pid(s.server),
-                s.calls,
-                s.errors,
-                s.p50_ms,
-                _trouble(s),
-            ]
-            for s in fleet.status()
+            [s.server, s.state, s.transport, s.protocol, fleet.pid(s.server), s.calls, s.errors, s.p50_ms]
+            for s in statuses
         ]
         self._say(_table(heads, rows))
+        if trouble := troubles(statuses):
+            self._say(f"\n{indented(trouble)}")
 
     # -- 2
 
@@ -182,9 +175,10 @@ class Demo:
         marks = [time.time()]
         self._pass(calls, size.phase)
         self._moment("busy", fleet)
+        at_work = self._catch_at_work(fleet, calls)
         fleet.crash(VICTIM)
         marks.append(time.time())
-        self._say(f"  killed {VICTIM} (SIGKILL) after {calls.sent} calls; the calls go on")
+        self._say(f"  killed {VICTIM} (SIGKILL) after {calls.sent} calls, {at_work} of them in its hands\n")
         self._pass(calls, size.phase)
         self._servers(fleet)
         self._moment("dead", fleet)
@@ -200,6 +194,15 @@ class Demo:
     def _pass(self, calls: Traffic, count: int) -> None:
         """Let traffic run until so many more calls have ended."""
         calls.reaches(calls.answered + calls.failed + count, self._size.patience)
+
+    def _catch_at_work(self, fleet: LabFleet, calls: Traffic) -> int:
+        """Wait until the victim has a call in its hands; how many those are."""
+        for _ in range(self._size.phase):
+            busy = next(status.in_flight for status in fleet.status() if status.server == VICTIM)
+            if busy:
+                return busy
+            self._pass(calls, 1)
+        return 0
 
     def _heal(self, fleet: LabFleet) -> None:
         """Start what is dead again, and see everything connected without being asked to."""
@@ -221,8 +224,10 @@ class Demo:
 
         size = self._size
         self._head(f"4. Four strategies, the same {size.requests} calls each, while {SLOW} is slow")
-        fleet.profile(SLOW, latency_ms=100, capacity=2)
-        self._say(f"  {SLOW}: 100 ms per call, two calls at once; the others: 20 ms\n")
+        for status in fleet.status():
+            fleet.profile(status.server, latency_ms=20)
+        fleet.profile(SLOW, latency_ms=150, capacity=1)
+        self._say(f"  {SLOW}: 150 ms per call, one call at a time; the others: 20 ms\n")
         workload = Workload(
             tool="weather.forecast",
             arguments=[{"location": place} for place in PLACES],
@@ -230,7 +235,7 @@ class Demo:
             requests=size.requests,
         )
         watch = _Halfway(lambda: self._moment("comparing", fleet))
-        comparison = compare(fleet, STRATEGIES, workload=workload, seed=self._seed, progress=watch)
+        comparison = compare(fleet, STRATEGIES, workload=workload, seed=self._seed, blocks=6, progress=watch)
         failed = comparison.calls[comparison.calls["outcome"] != "ok"]
         self._tally.add(len(comparison.calls), len(comparison.calls) - len(failed), failed["error"])
         self._say(indented(comparison.text()))
@@ -267,10 +272,6 @@ class _Halfway:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return indented(table(heads, rows))
-
-
-def _trouble(status: ServerStatus) -> str | None:
-    return None if status.state in USABLE_STATES else status.last_error
 
 
 def _all_connected(fleet: LabFleet) -> bool:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import date
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mcpnb.errors import McpnbError
@@ -94,8 +95,13 @@ def start(
         Wanted(f"{kind}-{number}", kind, cast("LabTransport", where), region, version, profile, fixed_day)
         for number, (where, region, version, profile) in enumerate(settings, 1)
     ]
-    rack = Rack(wanted, start_timeout=start_timeout)
+    rack = Rack(wanted, start_timeout=start_timeout, meanwhile=_import_the_sdk)
     return LabFleet(rack, name=name or f"{kind} lab", seed=seed, **options)
+
+
+def _import_the_sdk() -> None:
+    """The connections need it, and it takes as long to import as the servers take to start."""
+    import_module("mcpnb.connection")
 
 
 def _each(setting: str, value: T | Sequence[T], count: int) -> list[T]:

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -220,13 +220,20 @@ _BUILT_BY: dict[LabTransport, type[Replica]] = {
 class Rack:
     """All servers of a lab, and the private folder in which they meet.
 
-    Making it starts them all at once and returns when each answers; `close` ends them.
+    Making it starts them all at once, does something else `meanwhile`, and returns when each answers; `close`
+    ends them.
 
     Raises:
-        McpnbError: A server did not start; none is left running then.
+        McpnbError: A server did not start within `start_timeout` seconds; none is left running then.
     """
 
-    def __init__(self, wanted: Sequence[Wanted], *, start_timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        wanted: Sequence[Wanted],
+        *,
+        start_timeout: float = 30.0,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
         self._start_timeout = start_timeout
         self._folder = Path(tempfile.mkdtemp(prefix="mcpnb-lab-"))
         self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -234,7 +241,11 @@ class Rack:
         try:
             for each in wanted:
                 self._replicas[each.name] = _BUILT_BY[each.transport](each, self._folder)
-            self._start(self._replicas.values())
+            for replica in self._replicas.values():
+                replica.launch()
+            meanwhile()
+            for replica in self._replicas.values():
+                replica.wait_ready(start_timeout)
         except BaseException:
             self.close()
             raise
@@ -269,9 +280,3 @@ class Rack:
             ends.callback(self._remove_folder)
             for replica in self._replicas.values():
                 ends.callback(replica.close)
-
-    def _start(self, replicas: Iterable[Replica]) -> None:
-        for replica in replicas:
-            replica.launch()
-        for replica in replicas:
-            replica.wait_ready(self._start_timeout)

@@ -1,6 +1,6 @@
 """Plain tables for terminals: no colours, safe to paste, numbers to the right.
 
-It knows no servers. What a server sent is made visible by `text_table`: nobody's terminal is taken over.
+What a server sent is made visible, control characters too: nobody's terminal is taken over.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mcpnb.notebook.markup import shorten
+from mcpnb.model import USABLE_STATES, ServerStatus
+from mcpnb.notebook.markup import shorten, visible
 from mcpnb.notebook.servers import text_table
 
-__all__ = ["indented", "table"]
+__all__ = ["indented", "table", "troubles"]
 
 _WIDEST = 60
 """Characters of one cell; an error message may be longer than a screen is wide."""
@@ -27,6 +28,14 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """
     right = {place for place, column in enumerate(zip(*rows, strict=True)) if all(map(_is_number, column))}
     return text_table(heads, [[_cell(value) for value in row] for row in rows], right=frozenset(right))
+
+
+def troubles(statuses: Sequence[ServerStatus]) -> str:
+    """A line per server that takes no calls, with the reason; empty when all do."""
+    down = [status for status in statuses if status.state not in USABLE_STATES]
+    return "\n".join(
+        f"{visible(s.server)} is {s.state}: {visible(s.last_error or 'no reason known')}" for s in down
+    )
 
 
 def indented(text: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mcpnb.metrics import Columns, Series, quantile, series, summarise
 from mcpnb.metrics.summary import answered
@@ -102,10 +103,13 @@ def _rates(columns: Columns, now: float) -> dict[str, float]:
     return {server: float(count) / span for server, count in zip(columns.servers, counts, strict=False)}
 
 
-def figures(columns: Columns, cut_up: Series, now: float) -> dict[str, servers.Figures]:
-    """Server → what the window says about it."""
+def figures(columns: Columns, cut_up: Series, now: float, *, coarse: bool = False) -> dict[str, servers.Figures]:
+    """Server → what the window says about it; half as many points in the small lines if `coarse`."""
     rates = _rates(columns, now)
-    recent = dict(zip(cut_up.servers, cut_up.p95_ms.tolist(), strict=True))
+    lines = cut_up.p95_ms
+    if coarse:
+        lines = np.fmax(lines[:, ::2], lines[:, 1::2])
+    recent = dict(zip(cut_up.servers, lines.tolist(), strict=True))
     return {
         row.key[0]: servers.Figures(
             rates.get(row.key[0], 0.0), row.p50_ms, row.p95_ms, row.error_rate, recent.get(row.key[0], ())
@@ -116,7 +120,7 @@ def figures(columns: Columns, cut_up: Series, now: float) -> dict[str, servers.F
 
 def _table(moment: Moment, columns: Columns, cut_up: Series, palette: Palette, *, live: bool) -> str:
     compact = len(moment.statuses) > servers.LONG
-    known = figures(columns, cut_up, moment.now)
+    known = figures(columns, cut_up, moment.now, coarse=compact)
     rows = [
         servers.live_row(status, known.get(status.server, servers.NOTHING), palette, compact=compact)
         for status in moment.statuses
@@ -171,7 +175,17 @@ def _latencies(cut_up: Series, declared: Sequence[str], palette: Palette) -> lis
     chosen, others = _ranked(cut_up, declared)
     rows = cut_up.p95_ms.tolist()
     labelled = [svg.Line(cut_up.servers[i], rows[i], palette.accent(cut_up.servers[i])) for i in chosen]
-    return [*(svg.Line(cut_up.servers[i], rows[i], None) for i in others), *labelled]
+    if others:
+        labelled.append(svg.Line(f"{len(others)} others", _medians(cut_up.p95_ms[others]), None))
+    return labelled
+
+
+def _medians(rows: npt.NDArray[np.float64]) -> list[float]:
+    """Per column the median of what is known, NaN where nothing is; the lower of two middles."""
+    known = (~np.isnan(rows)).sum(axis=0)
+    middle = np.maximum(known - 1, 0) // 2
+    medians: list[float] = np.take_along_axis(np.sort(rows, axis=0), middle[None, :], axis=0)[0].tolist()
+    return medians
 
 
 def _shares(cut_up: Series, declared: Sequence[str], palette: Palette) -> list[svg.Line]:

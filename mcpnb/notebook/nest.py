@@ -142,14 +142,23 @@ def nesting() -> str | None:
     return "nest_asyncio2" if hasattr(asyncio, "_nest_asyncio2") else "nest_asyncio"
 
 
-def ipykernel_version() -> tuple[int, ...] | None:
-    """The installed ipykernel's version, as far as it is numbers; None without one."""
+def version_of(package: str) -> tuple[int, ...] | None:
+    """An installed package's version, as far as its first three parts are numbers; None without it."""
     try:
-        text = importlib.metadata.version("ipykernel")
+        text = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-    numbers = (part for part in text.split(".")[:3])
-    return tuple(int(part) for part in numbers if part.isdigit())
+    return tuple(int(part) for part in text.split(".")[:3] if part.isdigit())
+
+
+def ipykernel_version() -> tuple[int, ...] | None:
+    """The installed ipykernel's version, None without one."""
+    return version_of("ipykernel")
+
+
+def needs_nest_asyncio2(ipykernel: tuple[int, ...] | None) -> bool:
+    """Whether nest_asyncio would lose cells here: ipykernel 7 and later run them all in one context."""
+    return ipykernel is None or ipykernel >= (7,)
 
 
 def apply_nesting(
@@ -163,7 +172,7 @@ def apply_nesting(
     Raises:
         NestingError: No way of nesting fits this kernel; it says why, and what to do instead.
     """
-    wanted = "nest_asyncio2" if ipykernel is None or ipykernel >= (7,) else "nest_asyncio"
+    wanted = "nest_asyncio2" if needs_nest_asyncio2(ipykernel) else "nest_asyncio"
     if (already := nesting()) is not None:
         return _already(already, wanted)
     loop = loop or _running_loop()

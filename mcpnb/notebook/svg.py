@@ -40,7 +40,7 @@ class Line(NamedTuple):
     name: str
     values: Sequence[float]
     accent: Accent | None
-    """None draws a quiet line without a label: one of many."""
+    """None is quiet: it stands for many others."""
 
 
 class Mark(NamedTuple):
@@ -135,7 +135,7 @@ def line_chart(
         _line(line, top, height) for line in sorted(lines, key=lambda line: line.accent is not None)
     )
     grid = "".join(_gridline(top * part, height * (1 - part), unit) for part in (0, 0.25, 0.5, 0.75, 1))
-    labels = [_end(line, top, height) for line in lines if line.accent is not None]
+    labels = [_end(line, top, height) for line in lines]
     return _chart(
         title, height, grid + _nested(shapes, height) + _labels(labels, height) + _axis(start, marks, height)
     )
@@ -171,7 +171,7 @@ def _end(line: Line, top: float, height: float) -> _Label:
     missing, last = next(((n, v) for n, v in enumerate(reversed(line.values)) if math.isfinite(v)), (0, math.nan))
     y = height * (1 - last / top) if math.isfinite(last) else height
     figure = number(last, 2) if missing <= _SILENT else "—"
-    return _Label(y, line.name, figure, line.accent.css if line.accent else "")
+    return _Label(y, line.name, figure, line.accent.css if line.accent else "mcpnb-rest-label")
 
 
 def spread(places: Sequence[float], low: float, high: float, step: float) -> list[float]:
@@ -322,7 +322,7 @@ def _band_label(line: Line, band: tuple[Sequence[float], Sequence[float]], heigh
     )
     if high - low < 0.005:
         return None
-    css = line.accent.css if line.accent else "mcpnb-dim"
+    css = line.accent.css if line.accent else "mcpnb-rest-label"
     return _Label(height * (1 - (low + high) / 2), line.name, f"{(high - low) * 100:.0f} %", css)
 
 

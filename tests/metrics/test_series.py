@@ -19,8 +19,8 @@ def logged(*rows: dict[str, Any]) -> AttemptLog:
     for call, row in enumerate(rows):
         log.append(**{
             "call": call, "attempt": 1, "started_at": 1000.0, "tool": "t", "server": "alpha",
-            "strategy": "p2c", "outcome": "ok", "latency": 0.1, "queued": 0.0, "hedge": False, "cached": False, "size": 0,
-            "error": "", **row,
+            "strategy": "p2c", "outcome": "ok", "latency": 0.1, "queued": 0.0, "hedge": False,
+            "cached": False, "size": 0, "error": "", **row,
         })  # fmt: skip
     return log
 

@@ -30,9 +30,9 @@ SERVERS = {
     "breaker": "category", "connected_at": UTC, "last_error": TEXT,
 }  # fmt: skip
 TOOLS = {
-    "tool": TEXT, "server": "category", "title": TEXT, "description": TEXT, "version": TEXT, "replicas": "int64",
-    "read_only": "bool", "idempotent": "bool", "destructive": "bool", "arguments": TEXT, "fingerprint": TEXT,
-    "selected": "bool",
+    "tool": TEXT, "server": "category", "title": TEXT, "description": TEXT, "version": TEXT,
+    "replicas": "int64", "read_only": "bool", "idempotent": "bool", "destructive": "bool", "arguments": TEXT,
+    "fingerprint": TEXT, "selected": "bool",
 }  # fmt: skip
 EVENTS = {"at": UTC, "kind": "category", "server": "category", "detail": TEXT}
 CONFLICTS = {"tool": TEXT, "policy": "category", "chosen": "category", "rejected": TEXT, "why": TEXT}

@@ -1,0 +1,88 @@
+"""What a person writes after `%mcp call TOOL`: `key=value ...` or a JSON object, as a tool's arguments.
+
+It owns that little language. It knows no IPython, no fleet and no tool's schema.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+_KEY: Final = re.compile(r"([^\s=]+)=")
+_QUOTED: Final = re.compile(r"'([^']*)'(?=\s|$)")
+_WORD: Final = re.compile(r"\S*")
+_VARIABLE: Final = re.compile(r"\$([A-Za-z_]\w*)")
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_JSON: Final = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def parse(text: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The arguments that `text` names.
+
+    A value is JSON where it can be (`3`, `true`, `"New York"`, `["a", "b"]`), a text in single quotes, the
+    value of a variable (`$city`), or else the text up to the next space.
+
+    Raises:
+        ValueError: It is neither key=value nor a JSON object; the message says where and what to write.
+    """
+    text = text.strip()
+    if text.startswith("{"):
+        return _object(text)
+    arguments: dict[str, Any] = {}
+    at = 0
+    while at < len(text):
+        key, at = _key(text, at)
+        if key in arguments:
+            raise ValueError(f"{key} is given twice")
+        arguments[key], at = _value(text, at, variables or {})
+        at += len(text[at:]) - len(text[at:].lstrip())
+    return arguments
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except ValueError as error:
+        raise ValueError(f"the arguments are not JSON: {error}") from error
+
+
+def _key(text: str, at: int) -> tuple[str, int]:
+    match = _KEY.match(text, at)
+    if match is None:
+        word = _WORD.match(text, at)
+        raise ValueError(
+            f"{word[0] if word else text!r} is not key=value; quote a value with spaces: "
+            'location="New York", or write the arguments as one JSON object'
+        )
+    return match[1], match.end()
+
+
+def _value(text: str, at: int, variables: Mapping[str, Any]) -> tuple[Any, int]:
+    try:
+        value, end = _JSON.raw_decode(text, at)
+    except ValueError:
+        return _plain(text, at, variables)
+    if end < len(text) and not text[end].isspace():  # 3rd, 10.0.0.1: it only begins like JSON
+        return _plain(text, at, variables)
+    return value, end
+
+
+def _plain(text: str, at: int, variables: Mapping[str, Any]) -> tuple[Any, int]:
+    if quoted := _QUOTED.match(text, at):
+        return quoted[1], quoted.end()
+    word = _WORD.match(text, at)
+    assert word is not None  # noqa: S101 - the pattern matches nothing, too
+    if variable := _VARIABLE.fullmatch(word[0]):
+        if variable[1] not in variables:
+            raise ValueError(
+                f"there is no variable {variable[1]!r}; '{word[0]}' in quotes is the text itself"
+            )
+        return variables[variable[1]], word.end()
+    return word[0], word.end()

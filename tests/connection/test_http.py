@@ -1,0 +1,315 @@
+"""HTTP statuses, broken bodies and lost sessions: each call hears what happened to itself, and only that."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+
+import pytest
+import uvicorn
+from mcp.server.mcpserver import MCPServer
+
+from mcpnb.config import ServerConfig
+from mcpnb.connection import Pace
+from mcpnb.connection.faults import Fault
+from mcpnb.errors import AuthError, ConnectError, ServerDisconnected, ToolError
+
+from .conftest import QUICK, connected
+
+pytestmark = pytest.mark.anyio
+
+PATIENT = dataclasses.replace(QUICK, backoff_base=100.0, backoff_cap=100.0)
+
+
+class Gate:
+    """A real MCP server behind a door that can answer in its stead.
+
+    `verdicts` maps the text argument of a tool call (or a method) to what happens to it: a status with headers
+    and body, `"half"` (the connection breaks in the middle of the answer) or `"hang"` (until `go_on`). `"*"` is all.
+    """
+
+    def __init__(self) -> None:
+        self.verdicts: dict[str, object] = {}
+        self.sent: list[tuple[str, str]] = []
+        mcp = MCPServer("gated", log_level="ERROR")
+        self.running = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+        @mcp.tool()
+        def echo(text: str) -> str:
+            return text
+
+        @mcp.tool()
+        async def held(text: str) -> str:
+            self.running.set()
+            await self.go_on.wait()
+            return text
+
+        self._app = mcp.streamable_http_app()
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = b""
+        while scope["method"] == "POST":
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        verdict = self._verdict(scope, body)
+        if verdict == "hang":
+            await self.go_on.wait()
+        if verdict is None or verdict == "hang":
+            await self._app(scope, _replay(body, receive), send)
+        else:
+            await _carry_out(verdict, send)
+
+    def _verdict(self, scope, body: bytes) -> object:
+        message = json.loads(body) if body else {}
+        method = message.get("method", scope["method"])
+        text = message.get("params", {}).get("arguments", {}).get("text", "")
+        self.sent.append((method, text))
+        for key in (text, method, "*"):
+            if key and key in self.verdicts:
+                return self.verdicts[key]
+        return None
+
+
+def _replay(body: bytes, receive):
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again():
+        return left.pop() if left else await receive()
+
+    return again
+
+
+async def _carry_out(verdict, send) -> None:
+    status, headers, body = (200, {}, b"") if verdict == "half" else (*verdict, {}, b"")[:3]
+    kind = [(b"content-type", b"application/json")]
+    if verdict == "half":
+        kind.append((b"content-length", b"1000"))
+        body = b'{"jsonrpc": "2.0", "id": 1, '
+    extra = [(key.encode(), value.encode()) for key, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": [*kind, *extra]})
+    await send({"type": "http.response.body", "body": body, "more_body": verdict == "half"})
+    if verdict == "half":
+        raise ConnectionAbortedError
+
+
+@contextlib.asynccontextmanager
+async def gated():
+    """A gate, served over real HTTP on the test's own loop, and the configuration for it."""
+    gate = Gate()
+    config = uvicorn.Config(gate, port=0, log_level="critical", timeout_graceful_shutdown=0, lifespan="on")
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield gate, ServerConfig("web", "http", url=f"http://127.0.0.1:{port}/mcp", health_interval=1000)
+    finally:
+        gate.go_on.set()
+        server.should_exit = True
+        await serving
+
+
+async def test_429_and_503_were_not_executed_and_say_when_to_come_back() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, _):
+        gate.verdicts = {"a": (429, {"retry-after": "7"}), "b": (503, {"retry-after": "2"})}
+        with pytest.raises(ConnectError, match="HTTP 429 Too Many Requests") as caught:
+            await connection.call_tool("echo", {"text": "a"})
+        assert caught.value.retry_after == 7.0
+        with pytest.raises(ConnectError, match="HTTP 503 Service Unavailable") as caught:
+            await connection.call_tool("echo", {"text": "b"})
+        assert caught.value.retry_after == 2.0
+
+
+async def test_one_503_costs_only_its_own_call() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, seen):
+        gate.verdicts = {"shed": (503,)}
+        held = asyncio.create_task(connection.call_tool("held", {"text": "kept"}))
+        await gate.running.wait()
+        with pytest.raises(ConnectError):
+            await connection.call_tool("echo", {"text": "shed"})
+        gate.go_on.set()
+        assert (await held).content[0].text == "kept"
+        assert seen.states() == ["connecting", "connected"]
+
+
+async def test_503_to_everything_is_a_server_that_is_down_until_it_is_back() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, seen):
+        gate.verdicts = {"*": (503,)}
+        with pytest.raises(ConnectError):
+            await connection.call_tool("echo", {"text": "x"})
+        await seen.until(lambda: connection.state == "reconnecting")
+        assert "HTTP 503" in connection.last_error
+        gate.verdicts = {}
+        await seen.until(lambda: connection.state == "connected")
+
+
+async def test_a_server_that_says_when_to_come_back_is_believed() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, seen):
+        gate.verdicts = {"*": (503, {"retry-after": "40"})}
+        await connection.reconnect()
+        assert connection.state == "reconnecting"
+        assert 30 < connection.retry_in <= 40
+
+
+async def test_concurrent_calls_are_told_apart() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, _):
+        gate.verdicts = {f"{n}": (429, {"retry-after": f"{n}"}) for n in range(1, 20, 2)}
+        calls = [connection.call_tool("echo", {"text": f"{n}"}) for n in range(20)]
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        for n, end in enumerate(ends):
+            if n % 2:
+                assert (type(end), end.retry_after) == (ConnectError, n)
+            else:
+                assert end.content[0].text == f"{n}"
+
+
+async def test_a_body_that_breaks_off_is_a_disconnection_of_that_call_alone() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, seen):
+        gate.verdicts = {"torn": "half"}
+        held = asyncio.create_task(connection.call_tool("held", {"text": "kept"}))
+        await gate.running.wait()
+        with pytest.raises(ServerDisconnected, match="broke"):
+            await connection.call_tool("echo", {"text": "torn"})
+        gate.go_on.set()
+        assert (await held).content[0].text == "kept"
+        assert seen.states() == ["connecting", "connected"]
+
+
+async def test_a_500_may_have_been_executed() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, _):
+        gate.verdicts = {"boom": (500,)}
+        with pytest.raises(ServerDisconnected, match="HTTP 500"):
+            await connection.call_tool("echo", {"text": "boom"})
+        assert (await connection.call_tool("echo", {"text": "fine"})).content[0].text == "fine"
+
+
+async def test_404_is_a_lost_session_not_executed_and_followed_by_a_new_one() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, seen):
+        gate.verdicts = {"lost": (404,)}
+        with pytest.raises(ConnectError, match="no longer knows this session"):
+            await connection.call_tool("echo", {"text": "lost"})
+        await seen.until(lambda: seen.states().count("connected") == 2)
+
+
+async def test_a_protocol_error_inside_an_http_error_is_the_tools_error() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, seen):
+        error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32602, "message": "no such tool"}}
+        gate.verdicts = {"bad": (400, {}, json.dumps(error).encode())}
+        with pytest.raises(ToolError, match="no such tool") as caught:
+            await connection.call_tool("echo", {"text": "bad"})
+        assert caught.value.code == -32602
+        assert seen.states() == ["connecting", "connected"]
+
+
+async def test_401_at_the_start_is_final_until_asked_again() -> None:
+    async with gated() as (gate, config):
+        gate.verdicts = {"*": (401,)}
+        async with connected(config) as (connection, seen):
+            assert connection.state == "failed"
+            assert "HTTP 401" in connection.last_error
+            gate.verdicts = {}
+            await connection.reconnect()
+            assert connection.state == "connected"
+
+
+async def test_401_in_a_session_is_an_auth_error_and_ends_it() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, seen):
+        gate.verdicts = {"*": (401,)}
+        with pytest.raises(AuthError):
+            await connection.call_tool("echo", {"text": "x"})
+        await seen.until(lambda: connection.state == "failed")
+
+
+async def test_403_concerns_the_one_call() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, seen):
+        gate.verdicts = {"secret": (403,)}
+        with pytest.raises(AuthError):
+            await connection.call_tool("echo", {"text": "secret"})
+        assert (await connection.call_tool("echo", {"text": "open"})).content[0].text == "open"
+        assert seen.states() == ["connecting", "connected"]
+
+
+@pytest.mark.parametrize(("status", "words"), [(404, "no MCP endpoint"), (405, "older server"), (418, "HTTP 418")])
+async def test_an_address_without_mcp_says_so(status, words) -> None:
+    async with gated() as (gate, config):
+        gate.verdicts = {"*": (status,)}
+        async with connected(config, pace=PATIENT) as (connection, _):
+            assert connection.state == "reconnecting"
+            assert words in connection.last_error
+
+
+async def test_calls_on_a_server_that_stopped_listening_may_finish() -> None:
+    patient = Pace(backoff_base=100.0, backoff_cap=100.0)
+    async with gated() as (gate, config), connected(config, pace=patient) as (connection, seen):
+        held = asyncio.create_task(connection.call_tool("held", {"text": "kept"}))
+        await gate.running.wait()
+        connection._session.lose(Fault("refused", "it stopped listening"))
+        await seen.until(lambda: connection.state == "reconnecting")
+        with pytest.raises(ConnectError):
+            await connection.call_tool("echo", {"text": "new"})
+        gate.go_on.set()
+        assert (await held).content[0].text == "kept"
+
+
+async def test_cancelling_a_call_tells_the_server() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, _):
+        held = asyncio.create_task(connection.call_tool("held", {"text": "unwanted"}))
+        await gate.running.wait()
+        held.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await held
+        assert (await connection.call_tool("echo", {"text": "fine"})).content[0].text == "fine"
+
+
+async def test_a_draining_server_finishes_its_calls_and_takes_no_new_ones() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, seen):
+        held = asyncio.create_task(connection.call_tool("held", {"text": "kept"}))
+        await gate.running.wait()
+        connection.drain()
+        with pytest.raises(ConnectError, match="it is draining"):
+            await connection.call_tool("echo", {"text": "new"})
+        gate.go_on.set()
+        assert (await held).content[0].text == "kept"
+        assert seen.states()[-1] == "draining"
+
+
+async def test_a_slow_server_is_degraded_then_well_again() -> None:
+    pace = dataclasses.replace(QUICK, health_timeout=0.2, health_pause=0.01)
+    async with gated() as (gate, config):
+        config = dataclasses.replace(config, health_interval=0.02)
+        async with connected(config, pace=pace) as (connection, seen):
+            held = asyncio.create_task(connection.call_tool("held", {"text": "kept"}))
+            await gate.running.wait()  # while it works for us it is not given up
+            gate.verdicts = {"server/discover": "hang"}
+            connection._session.suspect()
+            await seen.until(lambda: connection.state == "degraded")
+            assert connection.last_error == "no answer to a health check within 0.2 s"
+            assert (await connection.call_tool("echo", {"text": "still"})).content[0].text == "still"
+            gate.verdicts = {}
+            await seen.until(lambda: connection.state == "connected")
+            assert connection.last_error is None
+            gate.go_on.set()
+            await held
+            assert seen.states() == ["connecting", "connected", "degraded", "connected"]
+
+
+async def test_an_idle_server_that_is_silent_twice_is_connected_anew() -> None:
+    pace = dataclasses.replace(QUICK, health_timeout=0.1, health_pause=0.01)
+    async with gated() as (gate, config):
+        config = dataclasses.replace(config, health_interval=0.02)
+        async with connected(config, pace=pace) as (connection, seen):
+            gate.verdicts = {"server/discover": "hang"}
+            await seen.until(lambda: "reconnecting" in seen.states())
+            assert seen.states()[-2] == "degraded"
+            gate.go_on.set()
+            await seen.until(lambda: connection.state == "connected")
