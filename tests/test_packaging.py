@@ -82,4 +82,4 @@ def test_public_names_are_these_and_each_can_be_had():
 
 def test_every_module_says_what_it_is():
     for path in (ROOT / "mcpnb").rglob("*.py"):
-        assert path.read_text().lstrip().startswith('"""'), path
+        assert path.read_text().startswith(('"""', 'r"""')), path

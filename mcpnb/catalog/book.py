@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from mcpnb.catalog import changes, justify
 from mcpnb.catalog.checking import Checker
+from mcpnb.catalog.choosing import Choice, choose
 from mcpnb.catalog.entry import ToolEntry, from_tool
 from mcpnb.catalog.index import Index
 from mcpnb.catalog.policies import Policy, policy_of
-from mcpnb.catalog.replicas import Declarations, Group, Replicas, grouped
+from mcpnb.catalog.replicas import Declarations, Replicas, grouped
 from mcpnb.catalog.resolution import Conflict, Resolution
 from mcpnb.errors import AmbiguousTool, ToolNotFound
 from mcpnb.model import Event, ToolRef
@@ -36,16 +37,6 @@ class _Shelf:
     heard: bool = False
     """Whether a listing ever came."""
     tools: dict[str, ToolEntry] = field(default_factory=dict[str, ToolEntry])
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """How one name is resolved."""
-
-    groups: tuple[Group, ...]
-    """Best first."""
-    resolution: Resolution | None
-    conflict: Conflict | None
 
 
 class Catalog:
@@ -78,7 +69,8 @@ class Catalog:
         self._shelves: dict[str, _Shelf] = {}
         self._positions = count()
         self._index = Index()
-        self._choices: dict[str, _Choice] = {}
+        self._choices: dict[str, Choice] = {}
+        self._resolutions: dict[str, Resolution] = {}  # of the names that mean something
         self._pairs: dict[ToolRef, Resolution] = {}
         self._tuples: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._stale = False  # declarations came or went since the last grouping
@@ -160,12 +152,11 @@ class Catalog:
         if ":" in name and (pairs := self._index.written(name)):
             # A pair wins over a tool that calls itself like one: `:` is not legal in a tool's name.
             return self._resolve_text(name, *pairs)
-        choice = self._choices.get(name)
-        if choice is None:
-            raise self._not_found(name)
-        if choice.resolution is None:
-            raise AmbiguousTool(name, [server for group in choice.groups for server in group.servers])
-        return choice.resolution
+        if found := self._resolutions.get(name):
+            return found
+        if name in self._choices:
+            raise AmbiguousTool(name, [entry.server for entry in self.providers(name)])
+        raise self._not_found(name)
 
     def providers(self, name: str) -> tuple[ToolEntry, ...]:
         """Every server's entry for a name, in the order of declaration, whatever the policy says.
@@ -205,8 +196,8 @@ class Catalog:
 
     def selected(self, entry: ToolEntry) -> bool:
         """Whether the bare name means the group that this entry is in."""
-        choice = self._choices.get(entry.name)
-        return bool(choice and choice.resolution and entry.server in choice.resolution.servers)
+        found = self._resolutions.get(entry.name)
+        return found is not None and entry.server in found.servers
 
     def replicas_of(self, entry: ToolEntry) -> tuple[str, ...]:
         """The servers of the entry's replica group, itself included."""
@@ -236,8 +227,7 @@ class Catalog:
             return []
         self.version += 1
         events = [event for name in names if (event := self._settle_one(name, at))]
-        used = [choice.resolution.servers for choice in self._choices.values() if choice.resolution]
-        self._tuples = {servers: servers for servers in used}
+        self._tuples = {found.servers: found.servers for found in self._resolutions.values()}
         return events
 
     def _regrouped(self) -> list[str]:
@@ -249,43 +239,25 @@ class Catalog:
         return [name for server in moved if server in self._shelves for name in self._shelves[server].tools]
 
     def _settle_one(self, name: str, at: float) -> Event | None:
-        old = self._choices.pop(name, None)
-        before = old.conflict if old else None
+        before = self._choices.pop(name, None)
+        self._resolutions.pop(name, None)
+        was = before.conflict if before else None
         entries = sorted(self._index.named(name).values(), key=self._position)
-        now = self._conflict_of(self._choose(name, entries, before, at)) if entries else None
-        if now is before:
+        now = self._choose(name, entries, was, at).conflict if entries else None
+        if now is was:
             return None
         return justify.conflict(now) if now else justify.conflict_gone(name, self._policy.name, at=at)
 
-    def _conflict_of(self, choice: _Choice) -> Conflict | None:
-        self._choices[choice.groups[0].entries[0].name] = choice
-        return choice.conflict
-
-    def _choose(self, name: str, entries: Sequence[ToolEntry], before: Conflict | None, at: float) -> _Choice:
-        groups = grouped(entries, self._declared)
-        if len(groups) == 1:
-            return _Choice(tuple(groups), self._resolution(groups, ""), None)
-        ranked = self._policy.rank(
-            groups, {server: shelf.priority for server, shelf in self._shelves.items()}
-        )
-        conflict = Conflict(
-            at=at,
-            tool=name,
-            policy=self._policy.name,
-            chosen=ranked[0].servers[0] if ranked else "",
-            rejected=tuple(server for group in (ranked[1:] or groups) for server in group.servers),
-            why=justify.why(self._policy, ranked, groups),
-        )
-        if before and replace(conflict, at=before.at) == before:
-            conflict = before
-        return _Choice(tuple(ranked or groups), self._resolution(ranked, self._policy.name), conflict)
-
-    def _resolution(self, ranked: Sequence[Group], policy: str) -> Resolution | None:
-        if not ranked:
-            return None
-        first, *rest = ranked
-        note = f"{policy}: {first} over {', '.join(map(str, rest))}" if rest else ""
-        return Resolution(first.entries[0], self._tuples.setdefault(first.servers, first.servers), note)
+    def _choose(self, name: str, entries: Sequence[ToolEntry], was: Conflict | None, at: float) -> Choice:
+        priorities = {server: shelf.priority for server, shelf in self._shelves.items()}
+        choice = choose(name, grouped(entries, self._declared), self._policy, priorities, at=at)
+        if was and choice.conflict and replace(choice.conflict, at=was.at) == was:
+            choice = replace(choice, conflict=was)
+        self._choices[name] = choice
+        if choice.chosen:
+            servers = self._tuples.setdefault(choice.chosen.servers, choice.chosen.servers)
+            self._resolutions[name] = Resolution(choice.chosen.entries[0], servers, choice.note)
+        return choice
 
     def _resolve_text(self, text: str, pair: ToolEntry, *others: ToolEntry) -> Resolution:
         if others:
@@ -307,7 +279,7 @@ class Catalog:
         return found
 
     def _position(self, entry: ToolEntry) -> int:
-        return self._shelves[entry.server].position
+        return self._shelves[entry.ref.server].position
 
     def _not_found(self, name: str) -> ToolNotFound:
         known = [*self._index.names, *(self._index.texts if ":" in name else ())]

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mcpnb.catalog.entry import ToolEntry
-
-# More names than this are counted, not listed: an event is one line.
-_MAX_NAMED = 8
+from mcpnb.catalog.replicas import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class Changes:
     def __str__(self) -> str:
         altered = [f"{name} ({how})" for name, how in self.changed.items()]
         parts = [("offers", self.added), ("no longer offers", self.removed), ("changed", altered)]
-        return "; ".join(f"{verb} {_listed(names)}" for verb, names in parts if names)
+        return "; ".join(f"{verb} {listed(names)}" for verb, names in parts if names)
 
 
 def between(old: Mapping[str, ToolEntry], new: Mapping[str, ToolEntry]) -> Changes:
@@ -61,7 +59,7 @@ def schema_difference(one: ToolEntry, other: ToolEntry) -> str:
     both = [name for name in left if name in right and str(left[name]) != str(right[name])]
     differ = [f"{left[name]} on {one.server}, {right[name]} on {other.server}" for name in both]
     if only or differ:
-        return "arguments: " + _listed([*only, *differ])
+        return "arguments: " + listed([*only, *differ])
     where = "input" if one.input_schema != other.input_schema else "output"
     return f"their {where} schemas are not the same"
 
@@ -72,9 +70,4 @@ def _arguments(one: ToolEntry, other: ToolEntry) -> str:
     parts = [f"+{name}" for name in after if name not in before]
     parts += [f"-{name}" for name in before if name not in after]
     parts += [f"~{name}" for name in after if name in before and before[name] != after[name]]
-    return f"arguments {_listed(parts)}" if parts else "the input schema differs"
-
-
-def _listed(names: list[str] | tuple[str, ...]) -> str:
-    more = len(names) - _MAX_NAMED
-    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"arguments {listed(parts)}" if parts else "the input schema differs"

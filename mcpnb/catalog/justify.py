@@ -7,10 +7,13 @@ from collections.abc import Iterable, Sequence
 from mcpnb.catalog.changes import Changes, schema_difference
 from mcpnb.catalog.entry import ToolEntry
 from mcpnb.catalog.policies import Policy
-from mcpnb.catalog.replicas import Group
+from mcpnb.catalog.replicas import Group, listed
 from mcpnb.catalog.resolution import Conflict
 from mcpnb.errors import suggest
 from mcpnb.model import Event
+
+# A list of more names is no longer worth copying.
+_MAX_QUOTED = 8
 
 
 def why(policy: Policy, ranked: Sequence[Group], groups: Sequence[Group]) -> str:
@@ -28,7 +31,7 @@ def _splits(groups: Sequence[Group]) -> list[str]:
 
 
 def _split(parts: Sequence[Group]) -> str:
-    names = " and ".join(map(str, parts))
+    names = listed(parts)
     how = schema_difference(parts[0].entries[0], parts[1].entries[0])
     return f"{names} were declared replicas but are not alike ({how}), so they are kept apart"
 
@@ -44,16 +47,17 @@ def _look_alikes(groups: Sequence[Group]) -> list[str]:
 
 
 def _hint(servers: list[str]) -> str:
-    listed = ", ".join(f'"{server}"' for server in servers)
+    quoted = ", ".join(f'"{server}"' for server in servers)
+    way = f"replicas=[[{quoted}]]" if len(servers) <= _MAX_QUOTED else "replicas=True"
     return (
-        f"{' and '.join(servers)} look alike; if they give the same answers, declare them with "
-        f'replicas=[[{listed}]], or with "mcpnb": {{"replicas": "a name"}} in the config of each'
+        f"{listed(servers)} look alike; if they give the same answers, declare them with {way}, "
+        'or with "mcpnb": {"replicas": "a name"} in the config of each'
     )
 
 
-def tools_changed(server: str, change: Changes, doubled: Iterable[str], *, at: float) -> Event:
+def tools_changed(server: str, change: Changes, doubled: Sequence[str], *, at: float) -> Event:
     """A listing that is not what it was. `data` has the names, and for each changed tool how it changed."""
-    twice = ", ".join(doubled)
+    twice = listed(doubled)
     detail = f"{server} {change}" + (f"; lists {twice} more than once, the first one counts" if twice else "")
     data = {"added": change.added, "removed": change.removed, "changed": dict(change.changed)}
     return Event(at, "tools_changed", server, detail, data)
@@ -61,7 +65,7 @@ def tools_changed(server: str, change: Changes, doubled: Iterable[str], *, at: f
 
 def conflict(now: Conflict) -> Event:
     """A name that different tools have, and which of them it means from now on."""
-    over = ", ".join(now.rejected)
+    over = listed(now.rejected)
     choice = f"{now.chosen}, not {over}" if now.chosen else f"none of {over}"
     data = {name: getattr(now, name) for name in ("tool", "policy", "chosen", "rejected", "why")}
     detail = f"{now.tool} is offered by different servers and means {choice} ({now.policy}): {now.why}"
@@ -82,13 +86,13 @@ def unchecked(entry: ToolEntry, reason: str, *, at: float) -> Event:
 
 def silent(servers: Sequence[str]) -> str:
     """That some servers have not said yet what they offer."""
-    return f" No listing has come yet from {', '.join(servers)}." if servers else ""
+    return f" No listing has come yet from {listed(servers)}." if servers else ""
 
 
 def offered_by(servers: Iterable[str]) -> str:
     """Who else has it."""
-    listed = ", ".join(servers)
-    return f" Offered by {listed}." if listed else ""
+    names = list(servers)
+    return f" Offered by {listed(names)}." if names else ""
 
 
 def no_such_server(server: str, known: Iterable[str]) -> str:

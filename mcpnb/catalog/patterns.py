@@ -7,6 +7,7 @@ stop the whole process. The bound here is crude on purpose: what it refuses is l
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Steps of backtracking that take well under 0.1 s.
 _MAX_STEPS = 1_000_000
@@ -33,13 +34,21 @@ def matches(pattern: str, text: str) -> bool | None:
 
 def cheap(pattern: str, length: int) -> bool:
     """Whether searching a text of that many characters takes few steps, whatever the text is."""
-    if len(pattern) > _MAX_LENGTH:
+    cost = _cost(pattern)
+    if cost is None:
         return False
-    bare = _ESCAPES_AND_CLASSES.sub("x", pattern)
-    if _REPEATED_GROUP.search(bare):
-        return False
-    bare = _EXACT_COUNT.sub("", bare)
-    loops = len(_OPEN_ENDED.findall(bare))
-    choices = bare.count("?") + bare.count("|")
+    loops, choices = cost
     # Each loop can stop anywhere, the search can start anywhere, each choice can go two ways.
     return (length + 1) ** (loops + 1) * 2**choices <= _MAX_STEPS
+
+
+@lru_cache(maxsize=1024)
+def _cost(pattern: str) -> tuple[int, int] | None:
+    """How many loops and choices a pattern has; None when they are nested or it is too long."""
+    if len(pattern) > _MAX_LENGTH:
+        return None
+    bare = _ESCAPES_AND_CLASSES.sub("x", pattern)
+    if _REPEATED_GROUP.search(bare):
+        return None
+    bare = _EXACT_COUNT.sub("", bare)
+    return len(_OPEN_ENDED.findall(bare)), bare.count("?") + bare.count("|")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from mcpnb.catalog.patterns import matches
+
 Accept = Callable[[object], bool]
 
 # Deeper schemas are rare, and a limit ends cycles.
@@ -103,6 +105,12 @@ def _const(value: object, _: int) -> Accept | None:
     return (lambda given: type(given) is str and given == value) if isinstance(value, str) else None
 
 
+def _pattern(value: object, _: int) -> Accept | None:
+    if not isinstance(value, str):
+        return None
+    return lambda given: type(given) is str and matches(value, given) is True
+
+
 def _items(value: object, depth: int) -> Accept | None:
     test = quick(value, depth + 1)
     if test is None:
@@ -154,6 +162,7 @@ _MAKERS: Mapping[str, Callable[[object, int], Accept | None]] = {
     "type": _type,
     "enum": _enum,
     "const": _const,
+    "pattern": _pattern,
     "items": _items,
     "anyOf": _any_of,
     "minimum": _bound(_at_least),

@@ -17,6 +17,9 @@ Replicas = bool | Sequence[Sequence[str]] | None
 """True: all servers with the same capability. Lists of names. None: what each config says. False: none."""
 
 
+_MAX_NAMED = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Entries of one name that may stand in for each other."""
@@ -24,11 +27,8 @@ class Group:
     entries: tuple[ToolEntry, ...]
     family: str
     """Equal for entries that were declared replicas, also when their schemas then split them."""
-
-    @property
-    def servers(self) -> tuple[str, ...]:
-        """The group's servers, in the order of their declaration."""
-        return tuple(entry.server for entry in self.entries)
+    servers: tuple[str, ...]
+    """The entries' servers, in the order of their declaration."""
 
     @property
     def fingerprint(self) -> str:
@@ -36,8 +36,14 @@ class Group:
         return self.entries[0].fingerprint
 
     def __str__(self) -> str:
-        first = self.entries[0].server
-        return first if len(self.entries) == 1 else f"{first}'s group ({', '.join(self.servers)})"
+        first = self.servers[0]
+        return first if len(self.servers) == 1 else f"{first}'s group ({listed(self.servers)})"
+
+
+def listed(words: Sequence[object]) -> str:
+    """The words in a row; beyond a few the others are counted, because this is read in one line."""
+    more = len(words) - _MAX_NAMED
+    return ", ".join(map(str, words[:_MAX_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 class Declarations:
@@ -86,8 +92,11 @@ def grouped(entries: Iterable[ToolEntry], declared: Declarations) -> list[Group]
     """Entries of one name, in groups of alike replicas, in the order of their first members."""
     found: dict[tuple[str, str], list[ToolEntry]] = {}
     for entry in entries:
-        found.setdefault((declared.family(entry.server), entry.fingerprint), []).append(entry)
-    return [Group(tuple(members), family) for (family, _), members in found.items()]
+        found.setdefault((declared.family(entry.ref.server), entry.fingerprint), []).append(entry)
+    return [
+        Group(tuple(members), family, tuple([member.ref.server for member in members]))
+        for (family, _), members in found.items()
+    ]
 
 
 _Name = tuple[str, str]

@@ -173,7 +173,11 @@ def _named(value: object) -> str:
 
 def shown(value: object) -> str:
     """A value, cut to one short line."""
-    return cut(repr(value), _MAX_SHOWN)
+    try:
+        return cut(repr(value), _MAX_SHOWN)
+    except (ValueError, RecursionError):
+        # Python refuses to write integers of more than 4300 digits.
+        return "a value too large to show"
 
 
 def cut(text: str, limit: int) -> str:

@@ -62,7 +62,7 @@ def fault_of_error(error: Exception, where: str) -> Fault:
         return Fault("refused", _why_no_connection(error, where))
     if isinstance(error, httpx2.TimeoutException):
         return Fault("silent", f"no sign of life from {where} in time")
-    return Fault("broken", f"the connection to {where} broke: {error or type(error).__name__}")
+    return Fault("broken", f"the connection to {where} broke: {_said(error)}")
 
 
 def fault_of_response(response: httpx2.Response) -> Fault | None:
@@ -103,10 +103,14 @@ def _why_no_connection(error: Exception, where: str) -> str:
         if isinstance(cause, ConnectionRefusedError):
             return f"connection refused at {where}: nothing listens there"
         if isinstance(cause, socket.gaierror):
-            return f"the name in {where} cannot be resolved ({cause.strerror or cause})"
+            return f"the name in {where} cannot be resolved ({_said(cause)})"
         if isinstance(cause, ssl.SSLError):
-            return f"no secure connection to {where}: {cause.reason or cause}"
-    return f"no connection to {where}: {error or type(error).__name__}"
+            return f"no secure connection to {where}: {_said(cause)}"
+    return f"no connection to {where}: {_said(error)}"
+
+
+def _said(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
-from .faults import Fault
+from .faults import NOT_EXECUTED, Fault
 
 __all__ = ["FLIGHT", "Flight", "Flights"]
 
@@ -64,6 +64,12 @@ class Flight:
         self._cancelling = task.cancelling()
         self._flights.depart(self)
         return self
+
+    def met(self, fault: Fault) -> None:
+        """Note a fault; the first one counts. Once an answer has begun, it may have been executed."""
+        if self.fault is None:
+            begun = self.status is not None and self.status < 300
+            self.fault = Fault("broken", fault.reason) if begun and fault.kind in NOT_EXECUTED else fault
 
     def cut(self, by: Fault | str) -> None:
         """End the block from outside. Without effect when it has ended or was cut before."""
@@ -124,6 +130,12 @@ class Flights:
         """Cut every flight short."""
         for flight in tuple(self._all):
             flight.cut(by)
+
+    def cut_broken(self) -> None:
+        """Cut those that have met a fault: the SDK may be trying to resume them where nobody is left."""
+        for flight in tuple(self._all):
+            if flight.fault is not None:
+                flight.cut(flight.fault)
 
     def close(self) -> None:
         """No more will come: the timer goes with the last flight."""

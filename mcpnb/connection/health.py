@@ -68,7 +68,7 @@ class Health:
         except (ConnectError, ServerDisconnected) as error:
             # 429 is a sign of life, and our own questions may have caused it.
             if flight.status != 429:
-                self._session.lose(flight.fault or Fault("broken", str(error)))
+                self._session.lose(flight.fault or Fault("broken", error.reason))
                 return
         if self._silences:
             self._silences = 0

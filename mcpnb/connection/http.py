@@ -131,7 +131,7 @@ class WatchedHttp(httpx2.AsyncClient):
             self._tell(fault, flight)
         self.last_status = response.status_code
         if flight is not None:
-            flight.status = response.status_code
+            flight.status = flight.status or response.status_code
         if response.headers.get("content-type", "").startswith("application/json"):
             return await self._whole(request, response, flight)
         response.stream = _WatchedStream(response, self, flight)
@@ -165,7 +165,7 @@ class WatchedHttp(httpx2.AsyncClient):
 
     def _tell(self, fault: Fault, flight: Flight | None) -> None:
         if flight is not None:
-            flight.fault = fault
+            flight.met(fault)
         self._report(fault, flight)
 
 
@@ -186,6 +186,7 @@ class _WatchedStream(httpx2.AsyncByteStream):
             return await anext(self._chunks)
         except (httpx2.RequestError, OSError) as error:
             self._client.broke(error, self._flight)
+            self._client.ended(self._method)
             raise StopAsyncIteration from None
         except StopAsyncIteration:
             self._client.ended(self._method)

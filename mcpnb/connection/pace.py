@@ -16,7 +16,7 @@ class Pace:
     """A server that was restarted is usually back within a few of these."""
     backoff_cap: float = 30.0
     """A person who repairs a server should not wait longer than this for the table to notice."""
-    stable_after: float = 5.0
+    stable_after: float = 2.0
     """A session this old was no fluke: the next failure starts again at `backoff_base`."""
     health_timeout: float = 2.0
     """A ping that takes longer is felt by callers, too."""

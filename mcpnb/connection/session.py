@@ -191,6 +191,7 @@ class Session:
             if why is not None and why.kind in {"refused", "silent", "lost"}:
                 self.wire.hang_up()
             self.lost.set()
+            self._flights.cut_broken()
         if not self.settled.is_set():
             self._scope.cancel()
         elif cut or not self._flights.callers or not self.wire.lingers:

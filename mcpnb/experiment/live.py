@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -253,11 +254,28 @@ async def measure(
         McpnbError: What `experiment_view` or `probe` raised.
     """
     driver = _Driver(plan, clock or asyncio.get_running_loop().time, sleep, progress or _ignore)
-    with contextlib.ExitStack() as stack:
+    with _short_collections(), contextlib.ExitStack() as stack:
         lanes = [_lanes(target, plan, repeat, stack) for repeat in range(plan.repeats)]
         for repeat, fresh in enumerate(lanes):
             await driver.repeat(fresh, repeat)
     return driver.seen
+
+
+@contextlib.contextmanager
+def _short_collections() -> Iterator[None]:
+    """Keep what exists already out of the garbage collector's sight while calls are timed.
+
+    With pandas and the SDK loaded, one full collection stops the process for up to half a second, and charges
+    that to whichever strategy has its turn. Objects made meanwhile are collected as ever.
+    """
+    if gc.get_freeze_count():  # somebody else froze, and will want to thaw by themselves
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _lanes(target: LiveTarget, plan: Plan, repeat: int, stack: contextlib.ExitStack) -> list[_Lane]:

@@ -47,6 +47,11 @@ def number(value: float) -> str:
     return f"{value:,.{decimals}f}".replace(",", THIN)
 
 
+def whole(n: int) -> str:
+    """A count: 421, 4 213."""
+    return f"{n:,}".replace(",", THIN)
+
+
 def percent(share: float) -> str:
     """A share as per cent, with a decimal where it matters."""
     return f"{share * 100:.0f} %" if share == 0 or share >= 0.1 else f"{share * 100:.1f} %"

@@ -36,6 +36,7 @@ HEAT = LinearSegmentedColormap.from_list(
 FONT = ["DejaVu Sans"]  # comes with matplotlib: the same picture on every machine
 MANY_SERVERS = 16
 MANY_STRATEGIES = 6
+LETTER = 0.0066  # the width of a letter of a tick's label, as a share of the overview's width
 
 
 class Card(Figure):
@@ -62,9 +63,11 @@ def overview(c: Comparison) -> Figure:
     """The four pictures in a 2 by 2 card."""
     rows = len(c.strategies)
     figure = _card(11.6, 7.4 + 0.22 * max(rows - 4, 0))
-    grid = figure.add_gridspec(
-        2, 2, hspace=0.42, wspace=0.30, left=0.105, right=0.965, top=0.93, bottom=0.115
-    )
+    names = 0.026 + LETTER * max((len(_short(s)) for s in c.strategies), default=0)
+    left, right = max(names, 0.075), 0.965
+    width = (right - left - names - 0.015) / 2
+    gap = (names + 0.015) / width
+    grid = figure.add_gridspec(2, 2, hspace=0.42, wspace=gap, left=left, right=right, top=0.93, bottom=0.115)
     axes = [figure.add_subplot(cell, axes_class=CardAxes) for cell in grid]
     cdf(c, axes[0])
     timeline(c, axes[1])
@@ -77,7 +80,7 @@ def overview(c: Comparison) -> Figure:
 def cdf(c: Comparison, ax: Axes | None = None) -> Axes:
     """The share of successful calls slower than each latency, both axes logarithmic."""
     ax = _axes(ax, "How many calls are slower than …")
-    floor, start = 1.0, math.inf
+    floor, start, end = 1.0, math.inf, 0.0
     for strategy, colour in accents(c.strategies).items():
         latencies = np.sort(c.latencies(strategy))
         n = len(latencies)
@@ -88,10 +91,12 @@ def cdf(c: Comparison, ax: Axes | None = None) -> Axes:
         ax.plot(
             np.append(latencies, latencies[-1]), slower, color=colour, label=strategy, drawstyle="steps-pre"
         )
-        floor, start = min(floor, 1 / n), min(start, float(np.quantile(latencies, 0.01)))
+        floor = min(floor, 1 / n)
+        start, end = min(start, float(np.quantile(latencies, 0.01))), max(end, float(latencies[-1]))
     ax.set(xscale="log", yscale="log", ylim=(max(0.6 * floor, 1e-5), 1.15))
-    if math.isfinite(start):
-        ax.set_xlim(left=0.8 * start)  # a call that took no time at all would stretch the axis by decades
+    if 0 < start <= end:
+        # From the first percentile on: a single call that took no time would stretch the axis by decades.
+        ax.set_xlim(0.85 * start, 1.18 * end)
     _share_ticks(ax, floor)
     _ms_ticks(ax)
     ax.set_xlabel("latency, ms")
@@ -124,11 +129,11 @@ def timeline(c: Comparison, ax: Axes | None = None) -> Axes:
         ax.set_yscale("log")
         _ms_ticks(ax, axis="y")
     else:
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, 1.12 * top if top > 0 else 1)
         ax.yaxis.set_major_formatter(FuncFormatter(_tick))
     _marks(c, ax)
     ax.set_xlim(left=0)
-    ax.xaxis.set_major_locator(MaxNLocator(7))
+    ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     ax.set_xlabel("seconds of the workload")
     return ax
 
@@ -176,8 +181,8 @@ def _server_ticks(ax: Axes, servers: list[str]) -> None:
     if len(servers) <= MANY_SERVERS:
         tilt = sum(len(_short(name)) for name in servers) > 44
         ax.set_xticks(
-            np.arange(len(servers)) + 0.5, [_short(name) for name in servers], rotation=30 if tilt else 0,
-            ha="right" if tilt else "center",
+            np.arange(len(servers)) + 0.5, [_short(name, 12 if tilt else 18) for name in servers],
+            rotation=30 if tilt else 0, ha="right" if tilt else "center",
         )  # fmt: skip
     else:
         ax.set_xticks([0.5, len(servers) - 0.5], [_short(servers[0]), _short(servers[-1])])
@@ -203,7 +208,7 @@ def intervals(c: Comparison, ax: Axes | None = None, *, metric: str = "p99") -> 
     colours = accents(c.strategies)
     for row, strategy in enumerate(c.strategies):
         _dot(ax, row, table[row], colours[strategy], _failures(c, strategy))
-    _room_for_numbers(ax, known)
+    _room_for_numbers(ax, known, 0.7 if any(_failures(c, s) for s in c.strategies) else 0.3)
     ax.set_ylim(len(c.strategies) - 0.5, -0.5)
     ax.set_yticks(range(len(c.strategies)), [_short(s) for s in c.strategies])
     ax.tick_params(axis="y", length=0)
@@ -233,18 +238,19 @@ def _dot(ax: Axes, row: int, numbers: np.ndarray[Any, Any], colour: str, failure
     )  # fmt: skip
 
 
-def _room_for_numbers(ax: Axes, known: np.ndarray[Any, Any]) -> None:
-    """Widen the axis on the right, where the numbers stand, and tick it."""
+def _room_for_numbers(ax: Axes, known: np.ndarray[Any, Any], room: float) -> None:
+    """Widen the axis on the right by `room` of its width, where the words stand, and tick it."""
     if not known.size:
         ax.set_xticks([])
         return
     low, high = float(known.min()), float(known.max())
     if ax.get_xscale() == "log":
         reach = math.log(high / low)
-        ax.set_xlim(low * math.exp(-0.08 * reach), high * math.exp(0.25 * reach))
+        ax.set_xlim(low * math.exp(-0.08 * reach), high * math.exp(room * reach))
         _ms_ticks(ax)
     else:
-        ax.set_xlim(0, high * 1.22)
+        reach = max(high - low, 0.1 * high)
+        ax.set_xlim(max(low - 0.2 * reach, 0), high + room * reach)
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(FuncFormatter(_tick))
 
@@ -261,7 +267,7 @@ def _ms_ticks(ax: Axes, *, axis: str = "x") -> None:
 
 
 def _tick(value: float, _position: int | None = None) -> str:
-    return f"{value:,.0f}".replace(",", THIN) if value >= 10 else f"{value:g}"
+    return f"{value:,.0f}".replace(",", THIN) if value >= 1000 else f"{value:.4g}"
 
 
 def _legend(ax: Axes) -> None:
@@ -275,7 +281,10 @@ def _legend(ax: Axes) -> None:
 
 def _short(name: str, limit: int = 18) -> str:
     shown = "".join(ch if ch.isprintable() else "\ufffd" for ch in name).replace("$", r"\$")
-    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+    if len(shown) <= limit:
+        return shown
+    head = limit // 2  # names of a kind differ at the end: keep both ends
+    return f"{shown[:head]}…{shown[head + 1 - limit :]}"
 
 
 def _card(width: float, height: float) -> Figure:

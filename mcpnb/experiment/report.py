@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from mcpnb.experiment import statistics
-from mcpnb.experiment.palette import DASH, TIMES, accents, number, percent
+from mcpnb.experiment.palette import DASH, TIMES, accents, number, percent, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +105,7 @@ def notes(c: Comparison) -> tuple[str, ...]:
     if late > max(LATE_MS, 0.1 * typical):
         said.append(
             f"This client started 1 % of the calls more than {number(late)} ms late, "
-            "and that is in the latencies: send at a lower rate."
+            "and that is in the latencies: send at a lower rate, or on a quieter machine."
         )
     return tuple(said)
 
@@ -127,7 +127,7 @@ def title(c: Comparison) -> str:
     n = len(c.strategies)
     calls = max((int(x) for x in c.summary["requests"]), default=0)
     return (
-        f"{n} strateg{'y' if n == 1 else 'ies'} {TIMES} {number(calls).split('.')[0]} calls, {c.kind} · "
+        f"{n} strateg{'y' if n == 1 else 'ies'} {TIMES} {whole(calls)} calls, {c.kind} · "
         f"{c.workload.describe()} · seed {c.seed}"
     )
 
@@ -136,7 +136,7 @@ def one_line(c: Comparison) -> str:
     """For `repr`."""
     p95 = ", ".join(f"{s} {number(c.points[s]['p95'])} ms" for s in ranking(c))
     calls = max((int(n) for n in c.summary["requests"]), default=0)
-    return f"<Comparison of {len(c.strategies)} {TIMES} {calls} calls, p95: {p95}>"
+    return f"<Comparison of {len(c.strategies)} {TIMES} {whole(calls)} calls, p95: {p95}>"
 
 
 def ranking(c: Comparison) -> list[str]:
@@ -158,7 +158,7 @@ def _cells(c: Comparison, strategy: str) -> tuple[str, ...]:
     row: pd.Series[float] = c.summary.loc[strategy]  # type: ignore[assignment]
     low, high = float(row["p95_ms_low"]), float(row["p95_ms_high"])
     return (
-        strategy, f"{int(row['requests'])}", f"{int(row['errors'])}", f"{number(row['goodput'])}/s",
+        strategy, whole(int(row["requests"])), whole(int(row["errors"])), f"{number(row['goodput'])}/s",
         number(row["p50_ms"]), number(row["p95_ms"]),
         f"{number(low)} {DASH} {number(high)}" if math.isfinite(low) else "",
         number(row["p99_ms"]), str(c.verdict[strategy]),
@@ -245,7 +245,7 @@ class _Scale:
 STYLE = """
 .mcpnb-comparison{color:var(--jp-ui-font-color1,inherit);overflow-x:auto;
 font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif)}
-.mcpnb-comparison table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:0}
+.mcpnb-comparison table{color:inherit;border-collapse:collapse;font-variant-numeric:tabular-nums;margin:0}
 .mcpnb-comparison caption{caption-side:top;text-align:left;font-weight:600;padding:4px 8px 8px;
 white-space:nowrap;color:inherit}
 .mcpnb-comparison tr{background:none!important}
@@ -257,6 +257,9 @@ border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.3))}
 .mcpnb-comparison .swatch{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:7px}
 .mcpnb-comparison svg{vertical-align:-2px;margin-right:8px;background:rgba(128,128,128,.1);border-radius:3px}
 .mcpnb-comparison svg line{stroke-width:4;stroke-linecap:round;opacity:.45}
+[data-jp-theme-light=false] .mcpnb-comparison .swatch,[data-jp-theme-light=false] .mcpnb-comparison svg,
+[data-theme=dark] .mcpnb-comparison .swatch,[data-theme=dark] .mcpnb-comparison svg,
+body.vscode-dark .mcpnb-comparison .swatch,body.vscode-dark .mcpnb-comparison svg{filter:brightness(1.6)}
 .mcpnb-comparison ul{margin:6px 0 0;padding:0 8px;list-style:none;font-size:12px;
 color:var(--jp-ui-font-color2,inherit);opacity:.9}
 """.replace("\n", "")

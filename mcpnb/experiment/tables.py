@@ -97,8 +97,8 @@ def _buckets(rows: pd.DataFrame, width: float) -> list[tuple[float, pd.DataFrame
     # Less than half a bucket at the end joins the one before: a rate over a sliver of time says nothing.
     times = rows["intended_at"].to_numpy(np.float64)
     last = max(math.ceil(float(times.max()) / width - 0.5), 1) - 1 if len(times) else 0
-    grouped = rows.groupby(np.minimum(np.floor(times / width), last))
-    return cast("list[tuple[float, pd.DataFrame]]", list(grouped))
+    buckets = pd.Series(np.minimum(np.floor(times / width), last), index=rows.index)
+    return cast("list[tuple[float, pd.DataFrame]]", list(rows.groupby(buckets)))
 
 
 def _bucket_row(

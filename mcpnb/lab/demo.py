@@ -46,9 +46,9 @@ class Size:
 
     calls: int = 8
     """Calls of the routing step."""
-    rate: float = 60.0
+    rate: float = 40.0
     """Calls per second of the background traffic."""
-    phase: int = 60
+    phase: int = 40
     """Calls answered in each phase of the failure step: before, while one is dead, after."""
     requests: int = 120
     """Calls per strategy."""
@@ -121,7 +121,12 @@ class Demo:
         self._head("1. Three servers, each a process of its own")
         began = time.monotonic()
         fleet = start(
-            "weather", replicas=3, transport=["http", "http", "stdio"], seed=self._seed, name="demo"
+            "weather",
+            replicas=3,
+            transport=["http", "http", "stdio"],
+            latency_ms=40,
+            seed=self._seed,
+            name="demo",
         )
         self._say(f"  started and connected in {time.monotonic() - began:.1f} s\n")
         self._servers(fleet)

@@ -28,7 +28,7 @@ _RATE_SPAN: Final = 10.0
 """Seconds over which "calls per second" looks back: short enough to follow, long enough to read."""
 _SHARE_BUCKETS: Final = 3
 """Buckets that the chart of shares takes together: shares of few calls are noise."""
-_LABELLED: Final = 7
+_LABELLED: Final = 6
 """Servers with a line and a label of their own; more would not be told apart."""
 _EVENTS: Final = 7
 _MARKS: Final = 12
@@ -85,7 +85,11 @@ def _head(moment: Moment, columns: Columns) -> str:
     pills = [
         servers.summary(moment.statuses).replace("servers ", ""),
         f"{number(sum(rates.values()))} calls/s",
-        f"p95 {number(ms, 2)} ms" if math.isfinite(ms) else "no calls yet" if not len(columns) else "no answers",
+        f"p95 {number(ms, 2)} ms"
+        if math.isfinite(ms)
+        else "no calls yet"
+        if not len(columns)
+        else "no answers",
     ]
     if not moment.statuses:
         pills = ["no servers"]
@@ -103,7 +107,9 @@ def _rates(columns: Columns, now: float) -> dict[str, float]:
     return {server: float(count) / span for server, count in zip(columns.servers, counts, strict=False)}
 
 
-def figures(columns: Columns, cut_up: Series, now: float, *, coarse: bool = False) -> dict[str, servers.Figures]:
+def figures(
+    columns: Columns, cut_up: Series, now: float, *, coarse: bool = False
+) -> dict[str, servers.Figures]:
     """Server → what the window says about it; half as many points in the small lines if `coarse`."""
     rates = _rates(columns, now)
     lines = cut_up.p95_ms
@@ -137,7 +143,7 @@ def _table(moment: Moment, columns: Columns, cut_up: Series, palette: Palette, *
 
 def _charts(moment: Moment, cut_up: Series, declared: Sequence[str], palette: Palette) -> str:
     ago = span_words(moment.span)
-    titles = (f"Latency p95 by server, last {ago}", f"Share of traffic, last {ago}")
+    titles = (f"Latency p95 by server, ms · last {ago}", f"Share of traffic, % · last {ago}")
     if not cut_up.count.any():
         empty = '<p class="mcpnb-dim mcpnb-empty">no calls in this time</p>'
         return _pair(titles, (empty, empty))
@@ -207,7 +213,9 @@ def state_of(event: Event) -> str | None:
     if isinstance(said, str):
         return said
     known = servers.STATES if event.kind == "server_state" else servers.BREAKERS
-    return next((word for word in known if word in event.detail.split(":")[-1].replace("-", "_").split()), None)
+    return next(
+        (word for word in known if word in event.detail.split(":")[-1].replace("-", "_").split()), None
+    )
 
 
 def marks_of(events: Iterable[Event], begin: float, end: float) -> Iterable[svg.Mark]:
@@ -281,7 +289,7 @@ def _events(events: Sequence[Event]) -> str:
 
 def _event(event: Event) -> str:
     shown = event_look(event)
-    server = f"{name(event.server)} " if event.server else ""
+    server = f'<span class="mcpnb-who">{name(event.server)}</span> ' if event.server else ""
     return (
         f"<li><time>{clock_time(event.at)}</time>"
         f"<span>{shown.html} {server}{cut(_detail(event, shown), 400)}</span></li>"
@@ -300,8 +308,8 @@ def _detail(event: Event, shown: servers.Look) -> str:
 def board_text(moment: Moment) -> str:
     """The same in plain text."""
     told = [event for event in moment.events[-200:] if event.kind not in _QUIET][-_EVENTS:]
-    lines = [f"{clock_time(e.at)} {event_look(e)} {join((e.server or '', e.detail), ': ')}" for e in reversed(told)]
+    lines = [
+        f"{clock_time(e.at)} {event_look(e)} {join((e.server or '', e.detail), ': ')}" for e in reversed(told)
+    ]
     head = f"{moment.title}: {servers.summary(moment.statuses)}, strategy {moment.strategy}"
     return "\n".join([head, servers.servers_text(moment.statuses), *lines])
-
-

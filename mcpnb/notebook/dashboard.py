@@ -190,7 +190,7 @@ class Dashboard:
         self._window = seconds
         self.refresh()
 
-    def _pause(self, paused: bool) -> None:  # noqa: FBT001 - the state of a toggle
+    def _pause(self, paused: bool) -> None:
         if paused:
             self._stop()
         else:
@@ -233,7 +233,9 @@ class Dashboard:
         if self._face is None:
             controls = Controls(self._choose, self._look_back, self._pause, self._reconnect, self._seen)
             view = self._view
-            self._face = Face(controls, view.strategies(), view.strategy, WINDOWS, self._window, view.panels())
+            self._face = Face(
+                controls, view.strategies(), view.strategy, WINDOWS, self._window, view.panels()
+            )
         return self._face if self._face.connected else None
 
     def _seen(self, pages: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -16,12 +15,24 @@ from mcpnb.model import AttemptRecord, Explanation, ServerStatus
 from mcpnb.notebook import servers as table
 from mcpnb.notebook import svg
 from mcpnb.notebook.markup import (
-    Column, bundle, compact, cut, duration, escape, name, number, percent, shorten, tree, visible,
+    Column,
+    bundle,
+    compact,
+    cut,
+    duration,
+    escape,
+    name,
+    number,
+    percent,
+    shorten,
+    tree,
+    visible,
 )  # fmt: skip
 from mcpnb.notebook.markup import table as html_table
 from mcpnb.notebook.palette import SERVERS
 
 if TYPE_CHECKING:
+    from mcpnb.aggregation import Disagreement
     from mcpnb.result import Aggregate, Result, Source
 
 _ANSWERED: Final = frozenset({"ok", "tool_error"})
@@ -181,6 +192,8 @@ def result_bundle(result: Result) -> dict[str, str]:
 def explanation_html(explanation: Explanation) -> str:
     """Why a call went where it went: the race of its attempts, then every candidate."""
     e = explanation
+    for server in e.candidates:  # accents follow the catalog's order, not the order of the attempts
+        SERVERS.accent(server)
     winner = next((r.attempt.server for r in reversed(e.attempts) if r.outcome in _ANSWERED), None)
     if winner:
         title = f"Why {name(e.tool)} was answered by {table.swatch(winner)}"
@@ -321,19 +334,24 @@ def _sources(sources: Sequence[Source]) -> str:
     return html_table(heads, rows, row_heads=True)
 
 
-def _conflicts(conflicts: Sequence[object]) -> str:
+def _conflicts(conflicts: Sequence[Disagreement]) -> str:
+    """A row per field on which the sources disagree, a column per source."""
     if not conflicts:
         return ""
-    rows = [_fields(conflict) for conflict in conflicts]
-    return f'<h4 class="mcpnb-sub">Where they disagree</h4>{tree(rows) if len(rows) > 1 else tree(rows[0])}'
-
-
-def _fields(value: object) -> dict[str, object]:
-    """A dataclass or named tuple as a mapping, one level deep."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    named = getattr(value, "_asdict", None)
-    return named() if named else {"": str(value)}
+    said = list(dict.fromkeys(server for conflict in conflicts for server in conflict.values))
+    columns = [Column("Field"), *(Column(server) for server in said)]
+    columns.append(
+        Column("Spread", numeric=True, title="Greatest difference relative to the greatest magnitude")
+    )
+    rows = [
+        [
+            cut(c.key, 120),
+            *(cut(compact(c.values[s]), 120) if s in c.values else "" for s in said),
+            percent(c.spread),
+        ]
+        for c in conflicts
+    ]
+    return f'<h4 class="mcpnb-sub">Where they disagree</h4>{html_table(columns, rows, row_heads=True)}'
 
 
 def aggregate_text(aggregate: Aggregate) -> str:

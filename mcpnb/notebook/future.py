@@ -5,21 +5,23 @@ It owns that picture. The call itself is the portal's `Future`, which knows no w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from typing import Any, TypeVar
 
-from mcpnb.notebook.markup import bundle, escape
+from mcpnb.notebook.markup import bundle, escape, style
 from mcpnb.notebook.pulse import TIMERS, Pulse, Scheduler
 from mcpnb.portal import Future
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _OUTCOMES = {
     "running": ("◌", ""),
     "done": ("✓", "mcpnb-good"),
     "failed": ("✗", "mcpnb-bad"),
-    "cancelled": ("×", "mcpnb-dim"),
+    "cancelled": ("⊘", "mcpnb-dim"),
 }
 
 
@@ -34,7 +36,8 @@ class CallFuture(Future[T]):
         still = bundle(future_html(self), repr(self))
         if self.done():
             return still
-        return {**still, _VIEW: _live(self, self._scheduler)}
+        root = _Live(self, self._scheduler).root
+        return {**still, _VIEW: {"version_major": 2, "version_minor": 0, "model_id": root.model_id}}
 
 
 def future_html(future: Future[Any]) -> str:
@@ -59,33 +62,37 @@ def _bar(future: Future[Any]) -> str:
     return f'<progress value="{progress.done:g}" max="{progress.total:g}"></progress> '
 
 
-def _canceller(future: Future[Any]) -> Callable[[Any], None]:
-    def cancel(_button: Any) -> None:
-        future.cancel()
+class _Live:
+    """The widget: it follows the call until it ends, four times a second at most."""
 
-    return cancel
+    def __init__(self, future: Future[Any], scheduler: Scheduler) -> None:
+        import ipywidgets  # noqa: PLC0415 - a third of a second, spent when a call is first shown
 
+        self._future = future
+        self._line = ipywidgets.HTML()
+        self._stop = ipywidgets.Button(
+            description="Stop", tooltip="Cancel this call", layout={"width": "auto"}
+        )
+        self._stop.on_click(self._cancel)
+        sheet = ipywidgets.HTML(style(), layout={"display": "none"})
+        self.root = ipywidgets.HBox([sheet, self._line, self._stop])
+        self._pulse = Pulse(self._beat, scheduler)
+        self._draw()
+        self._pulse.start()
+        future.add_done_callback(lambda _future: self._pulse.hurry())
 
-def _live(future: Future[Any], scheduler: Scheduler) -> dict[str, Any]:
-    """The widget's part of the bundle. The widget follows the call until it ends."""
-    import ipywidgets  # noqa: PLC0415 - loaded when first shown
+    def _cancel(self, _button: Any) -> None:
+        self._future.cancel()
 
-    from mcpnb.notebook.markup import style  # noqa: PLC0415 - as above
+    def _beat(self) -> None:
+        try:
+            self._draw()
+        except Exception:  # noqa: BLE001 - a beat has no caller, and the timer thread serves others
+            self._pulse.stop()
+            _log.exception("%s is no longer shown", self._future.label)
 
-    line = ipywidgets.HTML()
-    stop = ipywidgets.Button(description="Stop", tooltip="Cancel this call", layout={"width": "auto"})
-    stop.on_click(_canceller(future))
-
-    def draw() -> None:
-        shown = f'{style()}<div class="mcpnb">{future_html(future)}</div>'
-        if line.value != shown:
-            line.value = shown
-        if future.done():
-            stop.disabled = True
-            pulse.stop()
-
-    pulse = Pulse(draw, scheduler)
-    draw()
-    pulse.start()
-    future.add_done_callback(lambda _future: pulse.hurry())
-    return ipywidgets.HBox([line, stop])._repr_mimebundle_()[_VIEW]
+    def _draw(self) -> None:
+        self._line.value = f'<div class="mcpnb">{future_html(self._future)}</div>'
+        if self._future.done():
+            self._stop.disabled = True
+            self._pulse.stop()

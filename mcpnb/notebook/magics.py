@@ -218,17 +218,20 @@ def _usage(message: str) -> Exception:
     return UsageError(message)
 
 
-def load_ipython_extension(shell: Shell) -> None:
-    """What `%load_ext mcpnb` does: `asyncio.run` works in cells, and `%mcp` exists. Prints one line."""
-    magic = McpMagic(shell.user_ns)
+def line_function(magic: McpMagic) -> Callable[[str], Any]:
+    """The magic as IPython wants it: a function with a docstring, whose line is passed on as it was typed."""
+    from IPython.core.magic import no_var_expand  # noqa: PLC0415 - IPython is loaded when first needed
 
     def mcp(line: str) -> Any:
         return magic(line)
 
     mcp.__doc__ = f"Many MCP servers from one line.\n\n{HELP}"
-    # IPython would format {"days": 3} as if it were a template.
-    mcp._ipython_magic_no_var_expand = True  # type: ignore[attr-defined]  # noqa: SLF001 - its documented mark
-    shell.register_magic_function(mcp, "line", "mcp")
+    return no_var_expand(mcp)  # it would format {"days": 3} as if it were a template
+
+
+def load_ipython_extension(shell: Shell) -> None:
+    """What `%load_ext mcpnb` does: `asyncio.run` works in cells, and `%mcp` exists. Prints one line."""
+    shell.register_magic_function(line_function(McpMagic(shell.user_ns)), "line", "mcp")
     nest.install()
     print(LOADED)  # noqa: T201 - the one line that loading promises
     if (hazard := shell_message_hazard(nest.ipykernel_version())) is not None:

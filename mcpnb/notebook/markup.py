@@ -24,21 +24,19 @@ _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_PICTURES: Final = 0x2400
 LINE_LIMIT: Final = 240
 """Characters of a value that stand on the page before the rest hides in a `<details>`."""
 WHOLE_LIMIT: Final = 100_000
 """Characters that one value may put into a notebook file; beyond it only Python has the whole."""
+_START: Final = 400
+"""Characters of the start of a text that is too long."""
 _ITEMS: Final = 60
 _DEPTH: Final = 8
 _CELL: Final = 120
 
 
 def _named(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(_PICTURES + code)
-    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"
+    return f"⟨U+{ord(match[0]):04X}⟩"
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -74,7 +72,7 @@ def cut(text: str, limit: int = LINE_LIMIT, *, lines: int = 12) -> str:
     rest = len(text) - len(whole)
     more = f'<p class="mcpnb-dim">… {rest:,} more characters; Python has the whole value</p>' if rest else ""
     return (
-        f'<details><summary><span class="mcpnb-str">{escape(shorten(text, limit))}</span> '
+        f'<details><summary><span class="mcpnb-str">{escape(shorten(text, min(limit, _START)))}</span> '
         f'<span class="mcpnb-dim">{len(text):,} characters</span></summary>'
         f'<pre class="mcpnb-whole">{escape(whole, lines=True)}</pre>{more}</details>'
     )
@@ -227,7 +225,17 @@ def duration(seconds: float) -> str:
     """A duration with its unit: ms below a second, s above."""
     if not math.isfinite(seconds):
         return "—"
-    return f"{number(seconds * 1000)} ms" if seconds < 1 else f"{number(seconds)} s"
+    return f"{_trimmed(seconds * 1000)} ms" if seconds < 0.9995 else f"{_trimmed(seconds)} s"
+
+
+def _trimmed(value: float) -> str:
+    shown = number(value)
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def count(value: int) -> str:
+    """A whole number with thin spaces between thousands."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def percent(share: float) -> str:

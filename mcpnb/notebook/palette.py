@@ -58,12 +58,17 @@ class Palette:
         self._places: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def accent(self, name: str) -> Accent:
-        """The accent of `name`, from now on always the same."""
+    def place(self, name: str) -> int:
+        """The place of `name` in the order of first appearance, from 0."""
         place = self._places.get(name)
         if place is None:
             with self._lock:
                 place = self._places.setdefault(name, len(self._places))
+        return place
+
+    def accent(self, name: str) -> Accent:
+        """The accent of `name`, from now on always the same."""
+        place = self.place(name)
         return Accent(place % len(TONES), DASHES[min(place // _NAMES_PER_DASH, len(DASHES) - 1)])
 
 

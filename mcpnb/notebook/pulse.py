@@ -80,7 +80,12 @@ class Pulse:
     """
 
     def __init__(
-        self, beat: Callable[[], None], scheduler: Scheduler, *, rate: float = 4.0, clock: Callable[[], float] = time.monotonic
+        self,
+        beat: Callable[[], None],
+        scheduler: Scheduler,
+        *,
+        rate: float = 4.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 0 < rate <= FASTEST:
             raise ValueError(f"{rate:g} refreshes a second: choose more than 0 and at most {FASTEST:g}")

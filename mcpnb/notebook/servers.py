@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from mcpnb.model import USABLE_STATES, ServerStatus
 from mcpnb.notebook import svg
-from mcpnb.notebook.markup import Column, cut, escape, join, name, number, percent, shorten, visible
+from mcpnb.notebook.markup import Column, count, cut, escape, join, name, number, percent, shorten, visible
 from mcpnb.notebook.palette import SERVERS, Palette
 
 Tone = Literal["good", "warn", "bad", "dim"]
@@ -178,9 +178,9 @@ def static_row(status: ServerStatus, palette: Palette) -> list[str]:
     """The cells of `STATIC_COLUMNS`."""
     return [
         who(status, palette),
-        state_cell(status),
+        state_look(status).html,
         load_cell(status, palette),
-        number(status.calls, 6),
+        count(status.calls),
         number(status.p50_ms, 2),
         number(status.p95_ms, 2),
         errors_cell(status.error_rate if status.calls else math.nan),

@@ -116,7 +116,6 @@ def line_chart(
     *,
     title: str,
     start: str,
-    unit: str = "ms",
     marks: Sequence[Mark] = (),
     height: int = 150,
 ) -> str:
@@ -126,7 +125,6 @@ def line_chart(
         lines: All of one length, the last value being now.
         title: What is drawn, for readers of the page without eyes on it.
         start: The words at the left end of the time axis.
-        unit: Of the values.
         marks: What happened when.
         height: Of the plot, in pixels.
     """
@@ -134,7 +132,7 @@ def line_chart(
     shapes = "".join(
         _line(line, top, height) for line in sorted(lines, key=lambda line: line.accent is not None)
     )
-    grid = "".join(_gridline(top * part, height * (1 - part), unit) for part in (0, 0.25, 0.5, 0.75, 1))
+    grid = "".join(_gridline(top * part, height * (1 - part)) for part in (0, 0.25, 0.5, 0.75, 1))
     labels = [_end(line, top, height) for line in lines]
     return _chart(
         title, height, grid + _nested(shapes, height) + _labels(labels, height) + _axis(start, marks, height)
@@ -147,11 +145,10 @@ def _line(line: Line, top: float, height: float) -> str:
     return f'<g class="{line.accent.css}">{_stroke(_path(line.values, top, height * FINE), line.accent)}</g>'
 
 
-def _gridline(value: float, y: float, unit: str) -> str:
-    shown = number(value, 2) + (f" {unit}" if y == 0 else "")
+def _gridline(value: float, y: float) -> str:
     return (
         f'<line class="mcpnb-grid" x1="{LEFT}%" x2="{LEFT + PLOT}%" y1="{TOP + y:g}" y2="{TOP + y:g}"/>'
-        f'<text class="mcpnb-tick" x="{LEFT - 1}%" y="{TOP + y + 3.5:.1f}" text-anchor="end">{shown}</text>'
+        f'<text class="mcpnb-tick" x="{LEFT - 1}%" y="{TOP + y + 3.5:.1f}" text-anchor="end">{number(value, 2)}</text>'
     )
 
 
@@ -168,7 +165,9 @@ class _Label(NamedTuple):
 
 def _end(line: Line, top: float, height: float) -> _Label:
     """A label at the line's last value; the figure only while the line goes on."""
-    missing, last = next(((n, v) for n, v in enumerate(reversed(line.values)) if math.isfinite(v)), (0, math.nan))
+    missing, last = next(
+        ((n, v) for n, v in enumerate(reversed(line.values)) if math.isfinite(v)), (0, math.nan)
+    )
     y = height * (1 - last / top) if math.isfinite(last) else height
     figure = number(last, 2) if missing <= _SILENT else "—"
     return _Label(y, line.name, figure, line.accent.css if line.accent else "mcpnb-rest-label")
@@ -213,16 +212,21 @@ def _levels(marks: Sequence[Mark]) -> Iterable[tuple[Mark, int | None]]:
     free = [2.0, 2.0]
     for mark in sorted(marks, key=lambda mark: -mark.at):
         width = min(len(mark.text), _WORDS) * _CHARACTER
-        begin, end = (mark.at - width, mark.at) if mark.at > 0.5 else (mark.at, mark.at + width)
+        begin, end = (mark.at - width, mark.at) if _turned(mark) else (mark.at, mark.at + width)
         level = next((row for row in (0, 1) if end <= free[row]), None)
         if level is not None:
             free[level] = begin - 0.02
         yield mark, level
 
 
+def _turned(mark: Mark) -> bool:
+    """Whether the words stand left of the mark, because they would run out of the chart at its right."""
+    return mark.at + len(mark.text) * _CHARACTER > 1.2
+
+
 def _mark(mark: Mark, height: float, level: int | None) -> str:
     x = LEFT + PLOT * min(max(mark.at, 0.0), 1.0)
-    anchor, shift = ("end", -4) if mark.at > 0.5 else ("start", 4)
+    anchor, shift = ("end", -4) if _turned(mark) else ("start", 4)
     y = TOP - 8 - 13 * (level or 0)
     words = (
         f'<text x="{x:.2f}%" dx="{shift}" y="{y}" text-anchor="{anchor}">{escape(shorten(mark.text, _WORDS))}</text>'
@@ -261,7 +265,7 @@ def share_chart(
         f'<g class="{line.accent.css if line.accent else "mcpnb-rest"}">{_area(low, high, height * FINE)}</g>'
         for line, (low, high) in zip(lines, bands, strict=True)
     )
-    grid = "".join(_gridline(100 * part, height * (1 - part), "%") for part in (0, 0.25, 0.5, 0.75, 1))
+    grid = "".join(_gridline(100 * part, height * (1 - part)) for part in (0, 0.25, 0.5, 0.75, 1))
     labels = [_band_label(line, band, height) for line, band in zip(lines, bands, strict=True)]
     shown = [label for label in labels if label is not None]
     return _chart(

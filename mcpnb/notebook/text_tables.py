@@ -24,7 +24,7 @@ class TextTable:
     columns: tuple[list[Cell], ...]
 
 
-_RULE: Final = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
+_RULE: Final = re.compile(r":?-+:?")
 _PIPE: Final = re.compile(r"(?<!\\)\|")
 # Numbers as JSON and CSV writers write them. "007" is a name, not the number 7.
 _INTEGER: Final = re.compile(r"[+-]?(0|[1-9]\d{0,17})")
@@ -82,10 +82,12 @@ def _markdown_tables(lines: Sequence[str]) -> list[list[list[str]]]:
 
 def _markdown_width(header: str, rule: str) -> int:
     """The number of columns when these two lines begin a table, else 0."""
-    if "|" not in header or "|" not in rule or not _RULE.match(rule):
+    if "|" not in header or "|" not in rule or "-" not in rule:
         return 0
-    width = len(_split(header))
-    return width if width == len(_split(rule)) else 0
+    # Cell by cell, because one pattern for the whole line would backtrack for ever on a hostile one.
+    rules = _split(rule)
+    width = len(rules)
+    return width if all(map(_RULE.fullmatch, rules)) and len(_split(header)) == width else 0
 
 
 def _cells(line: str, width: int) -> list[str]:

@@ -39,7 +39,7 @@ def test_the_shape_of_the_answers_picks_the_method(values, method):
 
 
 def test_an_unknown_method_lists_the_known_ones():
-    with pytest.raises(ValueError, match="unknown fusion method 'maen'. Did you mean mean") as caught:
+    with pytest.raises(ValueError, match=r"unknown fusion method 'maen'\. Did you mean mean") as caught:
         fuse(answers(1), "maen")
     assert all(name in str(caught.value) for name in METHODS)
 

@@ -133,8 +133,8 @@ def test_a_local_reference_is_followed(catalog, entry, events):
 
 
 def test_a_tuple_counts_as_a_list(catalog, entry):
-    schema = schema_of(x={"type": "array", "items": {"type": "string", "pattern": "^a"}})
-    catalog.check(entry(schema), {"x": ("a", "ab")})
+    for items in ({"type": "string", "pattern": "^a"}, {"not": {"type": "integer"}}):
+        catalog.check(entry(schema_of(x={"type": "array", "items": items})), {"x": ("a", "ab")})
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_dialect_hidden_behind_a_reference_does_not_lift_the_limits(catalog, e
 
 
 def test_big_arguments_may_go_unchecked_without_giving_the_schema_up(catalog, entry, events):
-    words = {"type": "array", "items": {"type": "string", "pattern": "^a"}}
+    words = {"type": "array", "items": {"not": {"const": "b"}}}
     used = entry(schema_of(words=words))
     catalog.check(used, {"words": ["a"] * 50_000})
     assert "take too long" in events[0].detail
@@ -257,6 +257,10 @@ def test_a_server_that_changes_its_schema_for_ever_does_not_fill_the_memory(cata
     assert len(catalog._checker._schemas) <= 4096
 
 
+def test_a_number_too_large_to_write_is_refused_in_words(catalog, entry):
+    assert refusal(catalog, entry(), {"location": "x", "days": 10**5000})[0] == "days"
+
+
 plain_types = st.sampled_from(["string", "integer", "number", "boolean", "null", "object", "array"])
 leaves = st.fixed_dictionaries(
     {},
@@ -267,6 +271,7 @@ leaves = st.fixed_dictionaries(
         "minimum": st.integers(-2, 2) | st.floats(-2, 2),
         "exclusiveMaximum": st.integers(-2, 2),
         "maxLength": st.integers(0, 2),
+        "pattern": st.sampled_from(["^a", "b$", "c+", ""]),
         "minItems": st.integers(0, 2),
         "description": st.text(max_size=3),
     },

@@ -18,6 +18,7 @@ from mcpnb.connection import Connection, Pace
 from mcpnb.model import Event
 
 ECHO = Path(__file__).parent / "servers" / "echo.py"
+OLD = Path(__file__).parent / "servers" / "old.py"
 
 QUICK = Pace(backoff_base=0.01, backoff_cap=0.05)
 """Tests wait for events, not for jitter."""
@@ -53,13 +54,20 @@ class Recorder:
 
 @asynccontextmanager
 async def connected(
-    config: ServerConfig, *, pace: Pace = QUICK, connect_timeout: float = LIMIT, wait: bool = True
+    config: ServerConfig,
+    *,
+    pace: Pace = QUICK,
+    connect_timeout: float = LIMIT,
+    wait: bool = True,
+    legacy: bool = False,
 ) -> AsyncIterator[tuple[Connection, Recorder]]:
     """A started connection and its recorder; closed at the end."""
     recorder = Recorder()
     connection = Connection(
         config, on_change=recorder, rng=random.Random(1), connect_timeout=connect_timeout, pace=pace
     )
+    if legacy:
+        connection.protocol = "2025-11-25"  # what it spoke last: it is greeted by the handshake
     connection.start()
     try:
         if wait:
@@ -74,6 +82,11 @@ def stdio(*args: str, name: str = "child", **more: object) -> ServerConfig:
     return ServerConfig(name, "stdio", command=sys.executable, args=args or (str(ECHO), "stdio"), **more)
 
 
+def old(*how: str, name: str = "child", **more: object) -> ServerConfig:
+    """The hand-written server of the handshake era: it imports nothing, and so starts at once."""
+    return stdio(str(OLD), *how, name=name, **more)
+
+
 class HttpServer:
     """The echo server in a process of its own, at an address that it keeps across restarts."""
 
@@ -86,10 +99,10 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/{'mcp' if self.kind == 'http' else 'sse'}"
+        return f"http://127.0.0.1:{self.port}/{'sse' if self.kind == 'sse' else 'mcp'}"
 
     def config(self, name: str = "web", **more: object) -> ServerConfig:
-        return ServerConfig(name, "http" if self.kind == "http" else "sse", url=self.url, **more)
+        return ServerConfig(name, "sse" if self.kind == "sse" else "http", url=self.url, **more)
 
     def start(self) -> None:
         with self._log.open("a") as log:
@@ -126,5 +139,6 @@ def sse_server(tmp_path: Path) -> Iterator[HttpServer]:
 async def appears(path: Path) -> None:
     """Wait until a server has made this file: its call is in the middle."""
     async with asyncio.timeout(LIMIT):
-        while not path.exists():
+        # Another process makes it, so there is nothing to be woken by.
+        while not path.exists():  # noqa: ASYNC110, ASYNC240 - see above
             await asyncio.sleep(0.005)

@@ -13,10 +13,10 @@ from mcp.server import Server
 from mcp.server.mcpserver import MCPServer
 
 from mcpnb.config import ServerConfig
-from mcpnb.connection import Connection, Pace
+from mcpnb.connection import Connection
 from mcpnb.errors import ConnectError
 
-from .conftest import QUICK, Recorder, connected, stdio
+from .conftest import OLD, QUICK, Recorder, connected, old, stdio
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +56,10 @@ async def test_a_name_that_cannot_be_resolved_is_named() -> None:
 
 
 async def test_a_command_that_does_not_exist_is_final() -> None:
-    async with connected(ServerConfig("child", "stdio", command="no-such-command-anywhere")) as (connection, _):
+    async with connected(ServerConfig("child", "stdio", command="no-such-command-anywhere")) as (
+        connection,
+        _,
+    ):
         assert connection.state == "failed"
         assert "command not found: no-such-command-anywhere" in connection.last_error
         with pytest.raises(ConnectError, match="it is failed: command not found"):
@@ -77,12 +80,10 @@ async def test_a_command_that_may_not_be_run_is_final(tmp_path) -> None:
 
 
 async def test_a_failed_server_connects_when_asked_after_it_was_repaired(tmp_path) -> None:
-    from .conftest import ECHO
-
     script = tmp_path / "server"
     async with connected(ServerConfig("child", "stdio", command=str(script))) as (connection, _):
         assert connection.state == "failed"
-        script.write_text(f"#!/bin/sh\nexec {sys.executable} {ECHO} stdio\n")
+        script.write_text(f"#!/bin/sh\nexec {sys.executable} {OLD}\n")
         script.chmod(0o755)
         await connection.reconnect()
         assert connection.state == "connected"
@@ -99,7 +100,9 @@ async def test_a_server_that_exits_at_once_is_quoted() -> None:
 
 async def test_what_a_server_says_about_its_secrets_is_hidden() -> None:
     config = stdio(
-        "-c", "import os, sys; sys.exit('bad key ' + os.environ['API_KEY'])", env={"API_KEY": "sk-abcdef123456"}
+        "-c",
+        "import os, sys; sys.exit('bad key ' + os.environ['API_KEY'])",
+        env={"API_KEY": "sk-abcdef123456"},
     )
     async with connected(config, pace=PATIENT) as (connection, seen):
         assert "bad key •••" in connection.last_error
@@ -131,7 +134,9 @@ async def test_an_object_that_is_no_server_is_final() -> None:
 
 
 async def test_a_configuration_that_is_not_supported_says_why() -> None:
-    config = ServerConfig("web", "http", url="ws://example.org", unsupported="WebSockets are no MCP transport")
+    config = ServerConfig(
+        "web", "http", url="ws://example.org", unsupported="WebSockets are no MCP transport"
+    )
     async with connected(config) as (connection, _):
         assert (connection.state, connection.last_error) == ("failed", "WebSockets are no MCP transport")
 
@@ -162,7 +167,7 @@ async def test_starting_returns_at_once_and_settled_never_raises() -> None:
     recorder = Recorder()
     import random
 
-    connection = Connection(stdio(), on_change=recorder, rng=random.Random(1), pace=QUICK)
+    connection = Connection(old(), on_change=recorder, rng=random.Random(1), pace=QUICK)
     connection.start()
     connection.start()
     assert connection.state == "connecting"
@@ -176,7 +181,7 @@ async def test_starting_returns_at_once_and_settled_never_raises() -> None:
 async def test_a_connection_that_was_never_started_closes() -> None:
     import random
 
-    connection = Connection(stdio(), on_change=Recorder(), rng=random.Random(1))
+    connection = Connection(old(), on_change=Recorder(), rng=random.Random(1))
     await connection.close()
     assert connection.state == "disconnected"
     with pytest.raises(ConnectError, match="closed"):
@@ -208,7 +213,8 @@ async def test_the_imports_of_a_first_call_are_done_before_it(tmp_path) -> None:
         "    c.start(); await c.settled()\n"
         "    before = set(sys.modules)\n"
         "    await c.call_tool('answer', {})\n"
-        "    print(sorted(m for m in set(sys.modules) - before if 'json' in m or 'rfc' in m or 'referencing' in m))\n"
+        "    new = set(sys.modules) - before\n"
+        "    print(sorted(m for m in new if 'json' in m or 'rfc' in m or 'referencing' in m))\n"
         "    await c.close()\n"
         "asyncio.run(main())\n"
     )

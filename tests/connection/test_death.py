@@ -14,7 +14,7 @@ from mcpnb.config import ServerConfig
 from mcpnb.connection import Connection
 from mcpnb.errors import CallTimeout, ConnectError, ServerDisconnected, ToolError
 
-from .conftest import LIMIT, appears, connected, stdio
+from .conftest import LIMIT, HttpServer, appears, connected, old, stdio
 
 pytestmark = pytest.mark.anyio
 
@@ -29,8 +29,11 @@ async def in_the_middle(connection: Connection, mark, **arguments) -> asyncio.Ta
     return task
 
 
-async def test_a_killed_stdio_server_fails_the_call_it_works_on_and_is_started_again(tmp_path) -> None:
-    async with connected(stdio()) as (connection, seen):
+@pytest.mark.parametrize("config", [stdio(), old()], ids=["2026-07-28", "2025-06-18"])
+async def test_a_killed_stdio_server_fails_the_call_it_works_on_and_is_started_again(
+    config, tmp_path
+) -> None:
+    async with connected(config) as (connection, seen):
         first = connection.pid
         call = await in_the_middle(connection, tmp_path / "running")
         os.kill(connection.pid, signal.SIGKILL)
@@ -41,11 +44,15 @@ async def test_a_killed_stdio_server_fails_the_call_it_works_on_and_is_started_a
         await seen.until(lambda: connection.state == "reconnecting")
         await seen.until(lambda: connection.state == "connected")
         assert connection.pid != first
-        assert "SIGKILL" in seen.of("server_state")[2].detail or "SIGKILL" in seen.of("server_state")[3].detail
+        assert (
+            "SIGKILL" in seen.of("server_state")[2].detail or "SIGKILL" in seen.of("server_state")[3].detail
+        )
         assert (await connection.call_tool("echo", {"text": "again"})).content[0].text == "again"
 
 
-async def test_a_killed_http_server_fails_the_call_and_is_found_again_at_its_address(http_server, tmp_path) -> None:
+async def test_a_killed_http_server_fails_the_call_and_is_found_again_at_its_address(
+    http_server, tmp_path
+) -> None:
     async with connected(http_server.config()) as (connection, seen):
         call = await in_the_middle(connection, tmp_path / "running")
         http_server.kill()
@@ -75,14 +82,14 @@ async def test_a_killed_sse_server_fails_the_call_and_is_found_again(sse_server,
 
 
 async def test_an_idle_stdio_server_is_missed_at_once() -> None:
-    async with connected(stdio(health_interval=1000)) as (connection, seen):
+    async with connected(old(health_interval=1000)) as (connection, seen):
         os.kill(connection.pid, signal.SIGKILL)
         await seen.until(lambda: "reconnecting" in seen.states())
         await seen.until(lambda: connection.state == "connected")
 
 
 async def test_an_idle_http_server_is_missed_by_the_next_call_which_was_not_executed(http_server) -> None:
-    async with connected(http_server.config(health_interval=1000)) as (connection, seen):
+    async with connected(http_server.config(health_interval=1000)) as (connection, _):
         connection._session.on_fault = lambda fault, flight: None  # deaf to the subscription's break
         http_server.kill()
         with pytest.raises(ConnectError, match="refused"):
@@ -96,7 +103,7 @@ async def test_an_idle_http_server_is_missed_without_any_call(http_server) -> No
 
 
 async def test_the_other_servers_do_not_notice(http_server, tmp_path) -> None:
-    async with connected(stdio()) as (victim, _), connected(http_server.config()) as (other, seen):
+    async with connected(old()) as (victim, _), connected(http_server.config()) as (other, seen):
         doomed = await in_the_middle(victim, tmp_path / "doomed")
         fine = await in_the_middle(other, tmp_path / "fine", seconds=0.3)
         os.kill(victim.pid, signal.SIGKILL)
@@ -107,7 +114,7 @@ async def test_the_other_servers_do_not_notice(http_server, tmp_path) -> None:
 
 
 async def test_every_call_on_a_dead_server_ends_and_none_is_cancelled(tmp_path) -> None:
-    async with connected(stdio()) as (connection, _):
+    async with connected(old()) as (connection, _):
         calls = [await in_the_middle(connection, tmp_path / str(n)) for n in range(20)]
         os.kill(connection.pid, signal.SIGKILL)
         async with asyncio.timeout(LIMIT):
@@ -117,7 +124,7 @@ async def test_every_call_on_a_dead_server_ends_and_none_is_cancelled(tmp_path) 
 
 
 async def test_the_callers_own_cancellation_stays_a_cancellation(tmp_path) -> None:
-    async with connected(stdio()) as (connection, _):
+    async with connected(old()) as (connection, _):
         call = await in_the_middle(connection, tmp_path / "running")
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -127,7 +134,7 @@ async def test_the_callers_own_cancellation_stays_a_cancellation(tmp_path) -> No
 
 
 async def test_a_call_that_takes_too_long_is_a_timeout_and_the_server_stays(tmp_path) -> None:
-    async with connected(stdio()) as (connection, _):
+    async with connected(old()) as (connection, _):
         with pytest.raises(CallTimeout, match=r"within 0\.2 s on child"):
             await connection.call_tool("wait", {"mark": str(tmp_path / "running")}, timeout=0.2)
         assert (await connection.call_tool("echo", {"text": "fine"})).content[0].text == "fine"
@@ -135,7 +142,7 @@ async def test_a_call_that_takes_too_long_is_a_timeout_and_the_server_stays(tmp_
 
 
 async def test_a_stopped_stdio_server_holds_nobody_beyond_the_timeout(tmp_path) -> None:
-    async with connected(stdio(health_interval=1000)) as (connection, _):
+    async with connected(old(health_interval=1000)) as (connection, _):
         os.kill(connection.pid, signal.SIGSTOP)
         began = time.monotonic()
         big = "x" * 1_000_000  # more than the pipe takes
@@ -158,7 +165,7 @@ async def test_a_stopped_http_server_holds_nobody_beyond_the_timeout(http_server
 
 
 async def test_the_last_words_of_a_crash_are_the_reason() -> None:
-    async with connected(stdio()) as (connection, seen):
+    async with connected(old()) as (connection, seen):
         with pytest.raises(ServerDisconnected):
             await connection.call_tool("crash", {"text": "out of licences"})
         await seen.until(lambda: any("exit code 3: out of licences" in e.detail for e in seen.events))
@@ -166,7 +173,7 @@ async def test_the_last_words_of_a_crash_are_the_reason() -> None:
 
 
 async def test_an_answer_that_arrives_just_before_the_end_counts() -> None:
-    async with connected(stdio()) as (connection, _):
+    async with connected(old()) as (connection, _):
         assert (await connection.call_tool("last_words", {"text": "bye"})).content[0].text == "bye"
 
 
@@ -198,3 +205,27 @@ async def test_a_cancellation_that_leaks_from_a_server_in_this_process_is_not_th
     async with connected(ServerConfig("here", "in-process", target=server)) as (connection, _):
         with pytest.raises((ServerDisconnected, ToolError)):
             await connection.call_tool("leak", {})
+
+
+async def test_a_restarted_server_of_the_handshake_era_has_lost_the_session_not_executed(http_server) -> None:
+    async with connected(http_server.config(health_interval=1000), legacy=True) as (connection, seen):
+        assert connection.protocol == "2025-11-25"
+        connection._session.suspect = lambda: None  # deaf to the break of the stream of notifications
+        http_server.kill()
+        http_server.start()
+        with pytest.raises(ConnectError, match="no longer knows this session"):
+            await connection.call_tool("echo", {"text": "who?"})
+        await seen.until(lambda: seen.states().count("connected") == 2)
+        assert (await connection.call_tool("echo", {"text": "again"})).content[0].text == "again"
+
+
+async def test_a_killed_server_that_could_be_resumed_still_fails_its_call_at_once(tmp_path) -> None:
+    server = HttpServer("resumable", tmp_path / "log")
+    server.start()
+    async with connected(server.config(), legacy=True) as (connection, _):
+        call = await in_the_middle(connection, tmp_path / "running")
+        server.kill()
+        began = time.monotonic()
+        with pytest.raises(ServerDisconnected):
+            await call
+        assert time.monotonic() - began < AT_ONCE

@@ -36,13 +36,13 @@ async def test_deadlines_are_kept_in_any_order() -> None:
     flights = Flights(lambda: None)
     ended = []
 
-    async def fly(timeout) -> None:
-        with Flight(flights, timeout) as flight:
+    async def fly(seconds) -> None:
+        with Flight(flights, seconds) as flight:
             await asyncio.Event().wait()
         assert flight.cut_by == "deadline"
-        ended.append(timeout)
+        ended.append(seconds)
 
-    await asyncio.gather(*(fly(timeout) for timeout in (0.06, 0.02, 0.04, 0.02)))
+    await asyncio.gather(*(fly(seconds) for seconds in (0.06, 0.02, 0.04, 0.02)))
     assert ended == [0.02, 0.02, 0.04, 0.06]
     assert flights._timer is None
 
@@ -141,8 +141,11 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(headers, seconds) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(200, None), (400, None), (404, None), (401, "denied"), (403, "denied"), (429, "busy"),
-                         (503, "busy"), (500, "broken"), (502, "broken")],
+    ("status", "kind"),
+    [
+        (200, None), (400, None), (404, None), (401, "denied"), (403, "denied"), (429, "busy"), (503, "busy"),
+        (500, "broken"), (502, "broken"),
+    ],
 )  # fmt: skip
 def test_statuses_are_told_apart(status, kind) -> None:
     fault = fault_of_response(httpx2.Response(status))

@@ -26,8 +26,9 @@ PATIENT = dataclasses.replace(QUICK, backoff_base=100.0, backoff_cap=100.0)
 class Gate:
     """A real MCP server behind a door that can answer in its stead.
 
-    `verdicts` maps the text argument of a tool call (or a method) to what happens to it: a status with headers
-    and body, `"half"` (the connection breaks in the middle of the answer) or `"hang"` (until `go_on`). `"*"` is all.
+    `verdicts` maps the text argument of a tool call (or a method) to what happens to it: a status with
+    headers and body, `"half"` (the connection breaks in the middle of the answer) or `"hang"` (until
+    `go_on`). `"*"` stands for all.
     """
 
     def __init__(self) -> None:
@@ -100,19 +101,28 @@ async def _carry_out(verdict, send) -> None:
         raise ConnectionAbortedError
 
 
+class Announcing(uvicorn.Server):
+    def __init__(self, config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets=None) -> None:
+        await super().startup(sockets=sockets)
+        self.ready.set()
+
+
 @contextlib.asynccontextmanager
-async def gated():
+async def gated(**more):
     """A gate, served over real HTTP on the test's own loop, and the configuration for it."""
     gate = Gate()
-    config = uvicorn.Config(gate, port=0, log_level="critical", timeout_graceful_shutdown=0, lifespan="on")
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None
+    settings = uvicorn.Config(gate, port=0, log_level="critical", timeout_graceful_shutdown=0, lifespan="on")
+    server = Announcing(settings)
     serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
+    await server.ready.wait()
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield gate, ServerConfig("web", "http", url=f"http://127.0.0.1:{port}/mcp", health_interval=1000)
+        url = f"http://127.0.0.1:{port}/mcp"
+        yield gate, ServerConfig("web", "http", url=url, **{"health_interval": 1000, **more})
     finally:
         gate.go_on.set()
         server.should_exit = True
@@ -154,7 +164,7 @@ async def test_503_to_everything_is_a_server_that_is_down_until_it_is_back() -> 
 
 
 async def test_a_server_that_says_when_to_come_back_is_believed() -> None:
-    async with gated() as (gate, config), connected(config) as (connection, seen):
+    async with gated() as (gate, config), connected(config) as (connection, _):
         gate.verdicts = {"*": (503, {"retry-after": "40"})}
         await connection.reconnect()
         assert connection.state == "reconnecting"
@@ -214,7 +224,7 @@ async def test_a_protocol_error_inside_an_http_error_is_the_tools_error() -> Non
 async def test_401_at_the_start_is_final_until_asked_again() -> None:
     async with gated() as (gate, config):
         gate.verdicts = {"*": (401,)}
-        async with connected(config) as (connection, seen):
+        async with connected(config) as (connection, _):
             assert connection.state == "failed"
             assert "HTTP 401" in connection.last_error
             gate.verdicts = {}
@@ -239,7 +249,9 @@ async def test_403_concerns_the_one_call() -> None:
         assert seen.states() == ["connecting", "connected"]
 
 
-@pytest.mark.parametrize(("status", "words"), [(404, "no MCP endpoint"), (405, "older server"), (418, "HTTP 418")])
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, "no MCP endpoint"), (405, "older server"), (418, "HTTP 418")]
+)
 async def test_an_address_without_mcp_says_so(status, words) -> None:
     async with gated() as (gate, config):
         gate.verdicts = {"*": (status,)}
@@ -285,8 +297,7 @@ async def test_a_draining_server_finishes_its_calls_and_takes_no_new_ones() -> N
 
 async def test_a_slow_server_is_degraded_then_well_again() -> None:
     pace = dataclasses.replace(QUICK, health_timeout=0.2, health_pause=0.01)
-    async with gated() as (gate, config):
-        config = dataclasses.replace(config, health_interval=0.02)
+    async with gated(health_interval=0.02) as (gate, config):
         async with connected(config, pace=pace) as (connection, seen):
             held = asyncio.create_task(connection.call_tool("held", {"text": "kept"}))
             await gate.running.wait()  # while it works for us it is not given up
@@ -305,8 +316,7 @@ async def test_a_slow_server_is_degraded_then_well_again() -> None:
 
 async def test_an_idle_server_that_is_silent_twice_is_connected_anew() -> None:
     pace = dataclasses.replace(QUICK, health_timeout=0.1, health_pause=0.01)
-    async with gated() as (gate, config):
-        config = dataclasses.replace(config, health_interval=0.02)
+    async with gated(health_interval=0.02) as (gate, config):
         async with connected(config, pace=pace) as (connection, seen):
             gate.verdicts = {"server/discover": "hang"}
             await seen.until(lambda: "reconnecting" in seen.states())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 from mcp.server.mcpserver import Context, MCPServer
@@ -11,11 +10,9 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcpnb.config import ServerConfig
 from mcpnb.errors import ToolError
 
-from .conftest import QUICK, connected, stdio
+from .conftest import QUICK, connected, old, stdio
 
 pytestmark = pytest.mark.anyio
-
-OLD = str(Path(__file__).parent / "servers" / "old.py")
 
 
 def names(connection) -> list[str]:
@@ -23,37 +20,37 @@ def names(connection) -> list[str]:
 
 
 async def test_a_server_of_the_handshake_era_is_spoken_to_in_its_own_way() -> None:
-    async with connected(stdio(OLD)) as (connection, _):
+    async with connected(old()) as (connection, _):
         assert connection.protocol == "2025-06-18"
         assert (connection.server_name, connection.server_version) == ("old", "0.9")
         assert (await connection.call_tool("first", {})).content[0].text == "ok"
 
 
 async def test_every_page_is_listed() -> None:
-    async with connected(stdio(OLD, "pages")) as (connection, _):
+    async with connected(old("pages")) as (connection, _):
         assert names(connection) == ["first", "second"]
 
 
 async def test_a_server_is_not_asked_for_what_it_does_not_have() -> None:
-    async with connected(stdio(OLD)) as (connection, _):
+    async with connected(old()) as (connection, _):
         assert connection.listing.prompts == connection.listing.resources == ()
         assert not any("asked for" in line for line in connection.stderr_tail)
 
 
 async def test_pages_without_end_are_a_failed_listing_not_a_hanging_connection() -> None:
-    async with connected(stdio(OLD, "loop")) as (connection, seen):
+    async with connected(old("loop")) as (connection, seen):
         assert connection.state == "connected"
         assert "same page" in seen.of("listing_failed")[0].detail
 
 
 async def test_a_listing_that_fails_is_told_and_tried_again() -> None:
-    async with connected(stdio(OLD, "broken", health_interval=0.01)) as (connection, seen):
+    async with connected(old("broken", health_interval=0.01)) as (connection, seen):
         assert seen.of("listing_failed")[0].detail == "tools: no tools/list here"
         await seen.until(lambda: names(connection) == ["first"])
 
 
 async def test_a_notification_of_the_handshake_era_refreshes_the_listing() -> None:
-    async with connected(stdio(OLD)) as (connection, seen):
+    async with connected(old()) as (connection, seen):
         await connection.call_tool("grow", {})
         await seen.until(lambda: names(connection) == ["first", "grown"])
         assert [event.detail for event in seen.of("tools_changed")] == ["1 tools", "2 tools"]
@@ -122,14 +119,14 @@ async def test_the_last_good_listing_stays_while_the_server_is_away(http_server)
 
 
 async def test_the_same_listing_after_a_reconnect_is_no_news() -> None:
-    async with connected(stdio()) as (connection, seen):
+    async with connected(old()) as (connection, seen):
         await connection.reconnect()
         assert connection.state == "connected"
         assert len(seen.of("tools_changed")) == 1
 
 
 async def test_noise_between_messages_is_told_once_and_harms_nothing() -> None:
-    async with connected(stdio(OLD, "noise")) as (connection, seen):
+    async with connected(old("noise")) as (connection, seen):
         assert names(connection) == ["first"]
         for _ in range(5):
             await connection.call_tool("first", {})
@@ -139,14 +136,14 @@ async def test_noise_between_messages_is_told_once_and_harms_nothing() -> None:
 
 
 async def test_a_flood_of_noise_leaves_the_session_usable() -> None:
-    async with connected(stdio(OLD)) as (connection, seen):
+    async with connected(old()) as (connection, seen):
         assert (await connection.call_tool("flood", {"lines": 20_000})).content[0].text == "ok"
         assert len(seen.of("server_log")) == 1
         assert connection._current.wire._process.noise == 20_000
 
 
 async def test_an_answer_that_is_no_result_is_the_tools_error() -> None:
-    async with connected(stdio(OLD, "badcall")) as (connection, _):
+    async with connected(old("badcall")) as (connection, _):
         with pytest.raises(ToolError, match=r"does not fit protocol 2025-06-18: content"):
             await connection.call_tool("first", {})
         assert connection.state == "connected"

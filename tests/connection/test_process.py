@@ -14,11 +14,9 @@ import pytest
 from mcpnb.config import ServerConfig
 from mcpnb.connection import watchdog
 
-from .conftest import ECHO, LIMIT, connected, stdio
+from .conftest import ECHO, LIMIT, OLD, connected, old, stdio
 
 pytestmark = pytest.mark.anyio
-
-OLD = str(Path(__file__).parent / "servers" / "old.py")
 
 PARENT = """
 import asyncio, random, sys
@@ -45,14 +43,19 @@ def alive(pid: int) -> bool:
         return False
 
 
+def open_files() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
 async def gone(pid: int) -> None:
     async with asyncio.timeout(LIMIT):
-        while alive(pid):
+        # It is not our child, so there is nothing to be woken by.
+        while alive(pid):  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.02)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
-@pytest.mark.parametrize("server", [[str(ECHO), "stdio"], [OLD, "stubborn"]], ids=["polite", "stubborn"])
+@pytest.mark.parametrize("server", [[str(ECHO), "stdio"], [str(OLD), "stubborn"]], ids=["polite", "stubborn"])
 async def test_a_server_dies_with_a_parent_that_is_killed(server) -> None:
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PARENT, *server, stdout=asyncio.subprocess.PIPE
@@ -66,7 +69,7 @@ async def test_a_server_dies_with_a_parent_that_is_killed(server) -> None:
 
 async def test_stubborn_servers_are_all_closed_within_the_kernels_patience() -> None:
     began = None
-    async with connected(stdio(OLD, "stubborn")) as (one, _), connected(stdio(OLD, "stubborn")) as (two, _):
+    async with connected(old("stubborn")) as (one, _), connected(old("stubborn")) as (two, _):
         pids = [one.pid, two.pid]
         began = time.monotonic()
         await asyncio.gather(one.close(), two.close())
@@ -77,8 +80,11 @@ async def test_stubborn_servers_are_all_closed_within_the_kernels_patience() -> 
 
 async def test_the_whole_process_group_ends(tmp_path) -> None:
     grandchild = tmp_path / "grandchild"
-    script = f"sleep 600 & echo $! > {grandchild}; exec {sys.executable} {ECHO} stdio"
-    async with connected(ServerConfig("child", "stdio", command="sh", args=("-c", script))) as (connection, _):
+    script = f"sleep 600 & echo $! > {grandchild}; exec {sys.executable} {OLD}"
+    async with connected(ServerConfig("child", "stdio", command="sh", args=("-c", script))) as (
+        connection,
+        _,
+    ):
         assert connection.state == "connected"
         pid = int(grandchild.read_text())
         assert alive(pid)
@@ -87,8 +93,11 @@ async def test_the_whole_process_group_ends(tmp_path) -> None:
 
 async def test_an_orphan_of_a_dead_server_is_ended_before_the_server_is_started_again(tmp_path) -> None:
     grandchild = tmp_path / "grandchild"
-    script = f"sleep 600 & echo $! > {grandchild}; exec {sys.executable} {ECHO} stdio"
-    async with connected(ServerConfig("child", "stdio", command="sh", args=("-c", script))) as (connection, seen):
+    script = f"sleep 600 & echo $! > {grandchild}; exec {sys.executable} {OLD}"
+    async with connected(ServerConfig("child", "stdio", command="sh", args=("-c", script))) as (
+        connection,
+        seen,
+    ):
         pid = int(grandchild.read_text())
         os.kill(connection.pid, signal.SIGKILL)
         await seen.until(lambda: seen.states().count("connected") == 2)
@@ -96,7 +105,7 @@ async def test_an_orphan_of_a_dead_server_is_ended_before_the_server_is_started_
 
 
 async def test_the_watchdog_leaves_with_the_last_server() -> None:
-    async with connected(stdio(OLD)) as (one, _), connected(stdio(OLD)) as (two, _):
+    async with connected(old()) as (one, _), connected(old()) as (two, _):
         watching = watchdog._watchdog._process
         assert watching.poll() is None
         await one.close()
@@ -106,11 +115,11 @@ async def test_the_watchdog_leaves_with_the_last_server() -> None:
 
 
 async def test_closing_leaves_no_task_and_no_open_file() -> None:
-    before, tasks = set(os.listdir("/proc/self/fd")), asyncio.all_tasks()
-    async with connected(stdio(OLD)) as (connection, _):
+    before, tasks = open_files(), asyncio.all_tasks()
+    async with connected(old()) as (connection, _):
         await connection.call_tool("first", {})
     assert asyncio.all_tasks() == tasks
-    assert set(os.listdir("/proc/self/fd")) <= before
+    assert open_files() <= before
 
 
 async def test_the_tail_keeps_the_last_200_lines_and_the_disk_is_given_back() -> None:

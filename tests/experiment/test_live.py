@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -159,6 +160,20 @@ async def test_cancelling_it_cancels_the_calls_that_are_out(fleet):
         await task
     assert target.servers[0].in_flight == 0
     assert target.views["first"][0].closed
+
+
+async def test_old_objects_are_out_of_the_collectors_sight_only_while_calls_are_timed(fleet):
+    frozen = []
+    plan = Plan({"first": "first"}, steady(requests=2))
+    await measure(fleet(("a", 0.01)), plan, progress=lambda _: frozen.append(gc.get_freeze_count()))
+    assert min(frozen) > 0
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        await measure(fleet(("a", 0.01)), plan)
+        assert gc.get_freeze_count() > 0, "what somebody else froze stays frozen"
+    finally:
+        gc.unfreeze()
 
 
 async def test_progress_is_told_after_every_call(fleet):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mcpnb.aggregation import FusedRow
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import OUTCOMES, Event, ServerStatus
 from mcpnb.notebook import frames
@@ -209,21 +210,15 @@ def test_one_key_in_a_list_gives_a_plain_index() -> None:
     assert frames.latency_frame(logged({}), ["tool"]).index.tolist() == ["t"]
 
 
-class FusedRow(NamedTuple):
-    key: object
-    value: object
-    server: str
-
-
 def test_fused_objects_spread_over_columns_beside_their_key_and_source() -> None:
     frame = frames.rows_frame(
         [
-            FusedRow("a", {"title": "A", "at": {"page": 1}, "server": "own"}, "alpha"),
-            FusedRow("b", 3.5, "beta"),
+            FusedRow("a", {"title": "A", "at": {"page": 1}, "server": "own"}, ("alpha",)),
+            FusedRow("b", 3.5, ("beta", "gamma")),
         ]
     )
     assert list(frame.columns) == ["key", "server", "title", "at.page", "server_", "value"]
-    assert frame["server"].tolist() == ["alpha", "beta"]
+    assert frame["server"].tolist() == ["alpha", "beta, gamma"]
     assert frame["value"].tolist()[1] == 3.5
     assert np.isnan(frame["at.page"].tolist()[1])
 

@@ -1,16 +1,16 @@
-"""A real MCP server for the tests: `echo.py stdio`, `echo.py http PORT`, `echo.py sse PORT`.
+"""A real MCP server for the tests: `echo.py stdio`, or `echo.py http|sse|resumable PORT`.
 
-Over HTTP it prints `ready` on stdout once it takes connections. `started FILE` tools write to FILE when they run,
-so that a test can wait for a call to be in the middle.
+Over HTTP it prints `ready` on stdout once it takes connections. `resumable` gives its events numbers. The tool
+`wait` makes a file, so that a test can wait for a call to be in the middle.
 """
 
-import os
 import sys
 import time
 from pathlib import Path
 
 import anyio
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.streamable_http import EventStore
 
 server = MCPServer("echo", version="1.2.3", log_level="ERROR")
 
@@ -21,39 +21,16 @@ def echo(text: str) -> str:
     return text
 
 
-@server.tool()
-def pid() -> int:
-    """The process that answers."""
-    return os.getpid()
+def note(mark: str) -> None:
+    Path(mark).touch()
 
 
 @server.tool()
 async def wait(mark: str, seconds: float = 60.0) -> str:
     """Note that it runs, then take its time."""
-    Path(mark).touch()
+    note(mark)
     await anyio.sleep(seconds)
     return "done"
-
-
-@server.tool()
-def crash(text: str) -> str:
-    """Say why, and die."""
-    print(text, file=sys.stderr, flush=True)
-    os._exit(3)
-
-
-@server.tool()
-def last_words(text: str) -> str:
-    """Answer, and die right after."""
-
-    def die() -> None:
-        time.sleep(0.05)
-        os._exit(0)
-
-    import threading
-
-    threading.Thread(target=die, daemon=True).start()
-    return text
 
 
 @server.tool()
@@ -64,10 +41,24 @@ async def grow(name: str, ctx: Context) -> str:
     return name
 
 
+class Events(EventStore):
+    """Numbers events, so that a client may ask for those it missed; it would never get any."""
+
+    async def store_event(self, stream_id, message):
+        return f"{stream_id}-{time.monotonic_ns()}"
+
+    async def replay_events_after(self, last_event_id, send_callback):
+        return None
+
+
 def serve_http(kind: str, port: int) -> None:
     import uvicorn
 
-    app = server.streamable_http_app() if kind == "http" else server.sse_app()
+    app = (
+        server.sse_app()
+        if kind == "sse"
+        else server.streamable_http_app(event_store=Events() if kind == "resumable" else None)
+    )
 
     class Announcing(uvicorn.Server):
         async def startup(self, sockets=None) -> None:

@@ -7,16 +7,22 @@
     stubborn    ignores the end of stdin and SIGTERM
     noise       prints a line that is no message before every message
     badcall     its answers to tools/call are no tool results
+
+Its tools: `grow` adds one, `flood` prints `lines` to the wrong place, `wait` makes the file `mark` and never
+answers, `crash` says `text` on stderr and dies, `last_words` answers and dies; any other answers its `text`.
 """
 
 import json
+import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 how = set(sys.argv[1:])
-listed = 0
+listings = []
 extra = []
+NO_ANSWER = object()
 
 
 def say(message) -> None:
@@ -29,9 +35,10 @@ def tool(name: str) -> dict:
     return {"name": name, "inputSchema": {"type": "object"}}
 
 
-def tools(cursor) -> dict:
-    global listed
-    listed += 1
+def tools(cursor):
+    listings.append(cursor)
+    if "broken" in how and len(listings) == 1:
+        return None
     if "pages" in how or "loop" in how:
         if cursor is None:
             return {"tools": [tool("first")], "nextCursor": "two"}
@@ -39,23 +46,40 @@ def tools(cursor) -> dict:
     return {"tools": [tool("first"), *map(tool, extra)]}
 
 
+def called(name: str, arguments: dict):
+    if name == "grow":
+        extra.append("grown")
+        say({"method": "notifications/tools/list_changed"})
+    if name == "flood":
+        for n in range(arguments["lines"]):
+            print(f'{{"level": "debug", "line": {n}}}')
+    if name == "wait":
+        Path(arguments["mark"]).touch()
+        return NO_ANSWER
+    if name == "crash":
+        print(arguments["text"], file=sys.stderr, flush=True)
+        os._exit(3)
+    text = arguments.get("text", "ok")
+    return {"content": [{"type": "text", "text": text}]} if "badcall" not in how else {"content": 7}
+
+
 def answer(method: str, params: dict):
     if method == "initialize":
         return {
-            "protocolVersion": "2025-06-18", "capabilities": {"tools": {"listChanged": True}},
+            "protocolVersion": "2025-06-18",
+            "capabilities": {"tools": {"listChanged": True}},
             "serverInfo": {"name": "old", "version": "0.9"},
-        }  # fmt: skip
+        }
+    if method == "server/discover" and "silent" in how:
+        return NO_ANSWER
     if method == "ping":
         return {}
     if method == "tools/list":
         return tools(params.get("cursor"))
     if method == "tools/call":
-        if params["name"] == "grow":
-            extra.append("grown")
-            say({"method": "notifications/tools/list_changed"})
-        for n in range(params.get("arguments", {}).get("lines", 0)):
-            print(f'{{"level": "debug", "line": {n}}}')
-        return {"content": [{"type": "text", "text": "ok"}]} if "badcall" not in how else {"content": 7}
+        return called(params["name"], params.get("arguments", {}))
+    if method.endswith("/list"):
+        print(f"asked for {method} although there are none", file=sys.stderr, flush=True)
     return None
 
 
@@ -63,17 +87,15 @@ if "stubborn" in how:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 for line in sys.stdin:
     request = json.loads(line)
-    method = request.get("method", "")
-    if "id" not in request or (method == "server/discover" and "silent" in how):
+    if "id" not in request:
         continue
-    if method in {"resources/list", "prompts/list", "resources/templates/list"}:
-        print(f"asked for {method} although there are none", file=sys.stderr, flush=True)
-    result = answer(method, request.get("params", {}))
-    if method == "tools/list" and "broken" in how and listed == 1:
-        result = None
+    method, params = request["method"], request.get("params", {})
+    result = answer(method, params)
     if result is None:
         say({"id": request["id"], "error": {"code": -32601, "message": f"no {method} here"}})
-    else:
+    elif result is not NO_ANSWER:
         say({"id": request["id"], "result": result})
+    if method == "tools/call" and params["name"] == "last_words":
+        os._exit(0)
 if "stubborn" in how:
     time.sleep(600)

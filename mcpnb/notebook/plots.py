@@ -1,0 +1,377 @@
+"""Final pictures with matplotlib: latency, timeline, errors and share of traffic from the log of attempts.
+
+It owns one style and the drawing. It never touches pyplot, so that it may run on any thread, and it returns Axes
+that a notebook shows as their picture. Each picture brings its own light card, readable on light and dark pages.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from mcpnb.metrics import AttemptLog, Columns, series
+from mcpnb.metrics.quantiles import grouped_quantiles
+from mcpnb.metrics.summary import answered
+from mcpnb.model import FAULTS, OUTCOMES
+from mcpnb.notebook.markup import count, number, visible
+from mcpnb.notebook.palette import SERVERS, STRATEGIES, Palette
+from mcpnb.notebook.svg import spread
+
+if TYPE_CHECKING:
+    from mcpnb.notebook.palette import Accent
+
+__all__ = ["PictureAxes", "Plots", "errors", "latency", "share", "timeline"]
+
+Floats = npt.NDArray[np.float64]
+
+CARD: Final = "#fbfcfd"
+INK: Final = "#17191c"
+SOFT: Final = "#5a6270"
+RULE: Final = "#dfe3e8"
+_TOOLS: Final = Palette()
+_PALETTES: Final = {"server": SERVERS, "strategy": STRATEGIES, "tool": _TOOLS}
+_DPI: Final = 160
+_BUCKETS: Final = 60
+_ROWS: Final = 30
+"""Rows that one picture can hold and still be read."""
+_OUTCOME_TONES: Final = {
+    "ok": "#d9dee5", "tool_error": "#c79a2b", "timeout": "#c4201c", "disconnected": "#7b1fa2", "refused": "#e07a5f",
+    "rejected": "#46627f", "cancelled": "#9aa3af",
+}  # fmt: skip
+
+
+class PictureAxes(Axes):
+    """Axes that a notebook shows as their figure."""
+
+    def _repr_mimebundle_(
+        self,
+        include: object = None,
+        exclude: object = None,  # noqa: ARG002
+    ) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+        figure = self.get_figure(root=True)
+        assert figure is not None  # noqa: S101 - axes are made with their figure
+        width, height = figure.get_size_inches() * 100
+        data = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": repr(self)}
+        return data, {"image/png": {"width": int(width), "height": int(height)}}
+
+
+def png(figure: Figure, dpi: int = _DPI) -> bytes:
+    """The picture as PNG, sharp on fine screens."""
+    buffer = io.BytesIO()
+    canvas = FigureCanvasAgg(figure)
+    figure.savefig(buffer, format="png", dpi=dpi)
+    del canvas
+    return buffer.getvalue()
+
+
+class Plots:
+    """The pictures of one log: `fleet.plot`."""
+
+    def __init__(self, log: AttemptLog) -> None:
+        self._log = log
+
+    def latency(self, ax: Axes | None = None, *, by: str = "server", window: float | None = None) -> Axes:
+        """See `plots.latency`."""
+        return latency(self._log, ax, by=by, window=window)
+
+    def timeline(self, ax: Axes | None = None, *, window: float | None = None) -> Axes:
+        """See `plots.timeline`."""
+        return timeline(self._log, ax, window=window)
+
+    def errors(self, ax: Axes | None = None, *, by: str = "server", window: float | None = None) -> Axes:
+        """See `plots.errors`."""
+        return errors(self._log, ax, by=by, window=window)
+
+    def share(self, ax: Axes | None = None, *, window: float | None = None) -> Axes:
+        """See `plots.share`."""
+        return share(self._log, ax, window=window)
+
+    def __repr__(self) -> str:
+        return f"<Plots of {len(self._log):,} attempts: .latency(), .timeline(), .errors(), .share()>"
+
+
+# -- pictures
+
+
+def latency(
+    log: AttemptLog, ax: Axes | None = None, *, by: str = "server", window: float | None = None
+) -> Axes:
+    """How long answers took: a line from the fastest to p99 per row, thick from p25 to p75, p50 and p95 marked.
+
+    Args:
+        log: The attempts.
+        ax: Where to draw; by default on a figure of its own.
+        by: A row for each `server`, `tool` or `strategy`.
+        window: Seconds to look back from the newest attempt; None is all.
+
+    Raises:
+        ValueError: For anything else to group by.
+    """
+    columns = _windowed(log, window)
+    names, codes = _groups(columns.where(answered(columns)), by)
+    columns = columns.where(answered(columns))
+    ax = ax or _axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
+    quantiles = grouped_quantiles(
+        codes, columns.latency * 1000, len(names), (0.0, 0.25, 0.5, 0.75, 0.95, 0.99)
+    )
+    counts = np.bincount(codes, minlength=len(names))
+    for row, name in enumerate(names[:_ROWS]):
+        _latency_row(ax, row, quantiles[row], _accent(by, name).tone.light)
+    _rows(ax, [f"{name}  ({count(int(n))})" for name, n in zip(names, counts, strict=True)])
+    _title(ax, f"Latency by {by}", "latency, ms")
+    _log_scale(ax, quantiles)
+    _legend_line(ax, "● p50   | p95   thick: p25 to p75   thin: fastest to p99   (answers)")
+    return ax
+
+
+def _latency_row(ax: Axes, row: int, q: Floats, colour: str) -> None:
+    fastest, p25, p50, p75, p95, p99 = (float(value) for value in q)
+    ax.plot([fastest, p99], [row, row], color=colour, lw=1.4, alpha=0.55, solid_capstyle="round")
+    ax.plot([p25, p75], [row, row], color=colour, lw=7, alpha=0.45, solid_capstyle="butt")
+    ax.plot([p50], [row], "o", color=colour, ms=7)
+    ax.plot([p95], [row], "|", color=colour, ms=15, mew=2.2)
+    ax.annotate(
+        f"{number(p50, 2)} · {number(p95, 2)}", (p99, row), xytext=(8, 0), textcoords="offset points", va="center",
+        color=SOFT, fontsize=8.5, annotation_clip=False,
+    )  # fmt: skip
+
+
+def timeline(log: AttemptLog, ax: Axes | None = None, *, window: float | None = None) -> Axes:
+    """p95 per server over time, labelled at the lines' ends; failed attempts as crosses on the time axis."""
+    columns = _windowed(log, window)
+    ax = ax or _axes()
+    begin, span = _extent(columns)
+    cut = series(columns, buckets=_BUCKETS, span=span, now=begin + span)
+    middles = (cut.edges[:-1] + cut.edges[1:]) / 2 - begin
+    for name, p95 in zip(cut.servers, cut.p95_ms, strict=True):
+        _line(ax, middles, p95, name)
+    for name, failed in zip(cut.servers, cut.errors, strict=True):
+        where = middles[failed > 0]
+        ax.plot(where, np.zeros_like(where), "x", color=SERVERS.accent(name).tone.light, ms=6, mew=1.6)
+    _title(ax, "p95 by server", "seconds since the first call shown", "p95 latency, ms")
+    if cut.errors.any():
+        _legend_line(ax, "× attempts that failed")
+    _over_time(ax, span)
+    return ax
+
+
+def _line(ax: Axes, x: Floats, y: Floats, name: str) -> None:
+    accent = SERVERS.accent(name)
+    ax.plot(x, y, color=accent.tone.light, lw=1.9, ls=_dash(accent), label=visible(name), marker=".", ms=3.5)
+
+
+def errors(
+    log: AttemptLog, ax: Axes | None = None, *, by: str = "server", window: float | None = None
+) -> Axes:
+    """How attempts ended, as shares per row; the share of good answers is left pale."""
+    columns = _windowed(log, window)
+    names, codes = _groups(columns, by)
+    ax = ax or _axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
+    counts = np.zeros((len(names), len(OUTCOMES)))
+    np.add.at(counts, (codes, columns.outcome), 1)
+    totals = counts.sum(axis=1)
+    shares = 100 * counts / np.maximum(totals, 1)[:, None]
+    left = np.zeros(len(names))
+    for place in sorted(range(len(OUTCOMES)), key=lambda place: OUTCOMES[place] == "ok"):
+        if counts[:, place].any():
+            kind = OUTCOMES[place]
+            ax.barh(
+                range(len(names)),
+                shares[:, place],
+                left=left,
+                height=0.55,
+                color=_OUTCOME_TONES[kind],
+                label=_words(kind),
+            )
+            left += shares[:, place]
+    _rows(ax, [f"{name}  ({count(int(total))})" for name, total in zip(names, totals, strict=True)])
+    _failed_words(ax, counts, totals)
+    _title(ax, f"How attempts ended, by {by}", "share of attempts, %")
+    ax.set_xlim(0, 100)
+    if len(names):
+        ax.legend(
+            loc="lower right", bbox_to_anchor=(1.015, 0.985), ncols=7, frameon=False, fontsize=8, labelcolor=SOFT,
+            borderpad=0.2, columnspacing=1.2, handlelength=1,
+        )  # fmt: skip
+    return ax
+
+
+def _words(kind: str) -> str:
+    return f"{kind.replace('_', ' ')}{' (a fault)' if kind in FAULTS else ''}"
+
+
+def _failed_words(ax: Axes, counts: Floats, totals: Floats) -> None:
+    faults = counts[:, [kind in FAULTS for kind in OUTCOMES]].sum(axis=1)
+    for row, (bad, total) in enumerate(zip(faults, totals, strict=True)):
+        words = f"{bad:.0f} of {total:.0f} failed" if bad else "none failed"
+        ax.annotate(
+            words, (100, row), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8.5,
+            color="#a81b17" if bad else SOFT, annotation_clip=False,
+        )  # fmt: skip
+
+
+def share(log: AttemptLog, ax: Axes | None = None, *, window: float | None = None) -> Axes:
+    """Which server got which share of the attempts over time, stacked."""
+    columns = _windowed(log, window)
+    ax = ax or _axes()
+    begin, span = _extent(columns)
+    cut = series(columns, buckets=_BUCKETS // 3, span=span, now=begin + span)
+    totals = cut.count.sum(axis=0)
+    shares = 100 * cut.count / np.where(totals, totals, 1)
+    x = (cut.edges[:-1] + cut.edges[1:]) / 2 - begin
+    filled = totals > 0
+    if filled.any():
+        tones = [SERVERS.accent(name).tone.light for name in cut.servers]
+        ax.stackplot(x[filled], shares[:, filled], colors=tones, alpha=0.85, edgecolor=CARD, linewidth=0.8)
+        _band_labels(ax, cut.servers, shares[:, filled][:, -1], cut.count.sum(axis=1))
+    _title(ax, "Share of traffic", "seconds since the first call shown", "share of attempts, %")
+    ax.set_ylim(0, 100)
+    ax.set_xlim(*((float(x[filled][0]), float(x[filled][-1])) if filled.sum() > 1 else (0, span)))
+    return ax
+
+
+def _band_labels(ax: Axes, names: Sequence[str], last: Floats, totals: npt.NDArray[np.int64]) -> None:
+    middles = np.cumsum(last) - last / 2
+    of = max(int(totals.sum()), 1)
+    for name, middle, total in zip(names, _apart(middles, 6.0, 100.0), totals, strict=True):
+        text = f"{visible(name)} {100 * total / of:.0f} % of all"
+        _direct(ax, middle, text, SERVERS.accent(name).tone.light)
+
+
+# -- style
+
+
+def _axes(width: float = 7.6, height: float = 3.4) -> Axes:
+    figure = Figure(
+        figsize=(width, height), facecolor=CARD, edgecolor=RULE, linewidth=1.5, layout="constrained"
+    )
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)  # noqa: S101 - asked for above
+    engine.set(w_pad=0.16, h_pad=0.14)  # inches around the drawing, so that the card frames it
+    ax = figure.add_subplot(axes_class=PictureAxes)
+    ax.set_facecolor(CARD)
+    return ax
+
+
+def _title(ax: Axes, title: str, x: str, y: str = "") -> None:
+    ax.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", pad=12)
+    ax.set_xlabel(x, color=SOFT, fontsize=9)
+    ax.set_ylabel(y, color=SOFT, fontsize=9)
+    ax.tick_params(colors=SOFT, labelsize=8.5, length=0)
+    ax.grid(visible=True, axis="both" if y else "x", color=RULE, lw=0.8)
+    ax.set_axisbelow(True)
+    for side in ax.spines.values():
+        side.set_visible(False)
+
+
+def _rows(ax: Axes, names: Sequence[str]) -> None:
+    """Names as the rows of the picture, the first on top."""
+    shown = [visible(name) for name in names[:_ROWS]]
+    if len(names) > _ROWS:
+        shown[-1] += f"  … {len(names) - _ROWS} more not shown"
+    ax.set_yticks(range(len(shown)), shown)
+    ax.set_ylim(max(len(shown), 1) - 0.45, -0.55)
+    if not names:
+        ax.set_yticks([])
+        _nothing(ax)
+
+
+def _nothing(ax: Axes) -> None:
+    ax.text(0.5, 0.5, "no calls yet", transform=ax.transAxes, ha="center", va="center", color=SOFT)
+
+
+def _legend_line(ax: Axes, text: str) -> None:
+    ax.text(1, 1.02, text, transform=ax.transAxes, ha="right", va="bottom", color=SOFT, fontsize=8)
+
+
+def _log_scale(ax: Axes, quantiles: Floats) -> None:
+    """Decades side by side need a logarithmic axis; else it starts at zero, where lengths can be compared."""
+    known = quantiles[np.isfinite(quantiles)]
+    if known.size and known.max() > 30 * max(float(np.median(known)), 1e-6):
+        ax.set_xscale("log")
+        ax.set_xlabel("latency, ms (logarithmic)", color=SOFT, fontsize=9)
+    else:
+        ax.set_xlim(0, (float(known.max()) if known.size else 1.0) * 1.16)
+
+
+def _over_time(ax: Axes, span: float) -> None:
+    ax.set_xlim(0, span)
+    top = max((float(np.nanmax(line.get_ydata())) for line in ax.lines if _known(line)), default=1.0) or 1.0
+    ax.set_ylim(-0.035 * top, top * 1.08)
+    ends = [
+        (line, _last(line)) for line in ax.lines if _known(line) and not str(line.get_label()).startswith("_")
+    ]
+    places = _apart(np.array([y for _, y in ends]), 0.075 * top, top * 1.05)
+    for (line, _), place in zip(ends, places, strict=True):
+        _direct(ax, place, str(line.get_label()), str(line.get_color()))
+    if not ends:
+        _nothing(ax)
+
+
+def _known(line: Any) -> bool:
+    return bool(np.isfinite(np.asarray(line.get_ydata(), dtype=float)).any())
+
+
+def _last(line: Any) -> float:
+    y = np.asarray(line.get_ydata(), dtype=float)
+    return float(y[np.isfinite(y)][-1])
+
+
+def _direct(ax: Axes, y: float, text: str, colour: str) -> None:
+    """A label right of the plot at height `y`, in data units."""
+    ax.annotate(
+        text, (1, y), xycoords=ax.get_yaxis_transform(), xytext=(6, 0), textcoords="offset points", va="center",
+        color=colour, fontsize=9, fontweight="bold", annotation_clip=False,
+    )  # fmt: skip
+
+
+def _apart(places: Floats, step: float, high: float) -> list[float]:
+    return spread(places.tolist(), 0.0, high, step)
+
+
+def _dash(accent: Accent) -> Any:
+    return (0, tuple(float(part) for part in accent.dash.split())) if accent.dash else "-"
+
+
+def _accent(by: str, name: str) -> Accent:
+    return _PALETTES[by].accent(name)
+
+
+# -- data
+
+
+def _windowed(log: AttemptLog, window: float | None) -> Columns:
+    columns = log.columns()
+    if window is None or not len(columns):
+        return columns
+    return columns.where(columns.started_at >= columns.started_at.max() - window)
+
+
+def _extent(columns: Columns) -> tuple[float, float]:
+    """The first start (Unix time) and the seconds to the last one, at least one."""
+    if not len(columns):
+        return 0.0, 1.0
+    begin = float(columns.started_at.min())
+    return begin, max(float(columns.started_at.max()) - begin, 1.0)
+
+
+def _groups(columns: Columns, by: str) -> tuple[list[str], npt.NDArray[np.intp]]:
+    """The names of the groups, in the order of their accents, and each row's group."""
+    if by not in _PALETTES:
+        raise ValueError(f"cannot group attempts by {by!r}: choose among {', '.join(_PALETTES)}")
+    codes, names = columns.coded(by)
+    present, groups = np.unique(codes, return_inverse=True)
+    palette = _PALETTES[by]
+    order = sorted(range(len(present)), key=lambda place: palette.place(names[present[place]]))
+    ranks = np.empty(len(present), dtype=np.intp)
+    ranks[order] = np.arange(len(present))
+    return [names[present[place]] or "(none)" for place in order], ranks[groups]

@@ -1,0 +1,71 @@
+"""Fixtures for tests in a real JupyterLab in headless Chromium; they skip, with the reason, without these."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from .lab import CHROMIUM, LabPage, Theme, running_browser, running_lab, write_notebook
+
+
+def _missing() -> str | None:
+    for module in ("jupyterlab", "playwright", "ipykernel"):
+        if importlib.util.find_spec(module) is None:
+            return f"{module} is not installed"
+    return None if CHROMIUM else "Chromium is not installed"
+
+
+@pytest.fixture(scope="session")
+def lab_server(tmp_path_factory):
+    """One JupyterLab for all tests."""
+    if reason := _missing():
+        pytest.skip(reason)
+    with running_lab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser(lab_server):  # noqa: ARG001 - what makes it skip makes this skip
+    """One browser per module: while it runs, no asyncio test may run in this thread."""
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def artefacts(tmp_path_factory) -> Path:
+    """Where pictures go: the folder that `MCPNB_ARTEFACTS` names, else a temporary one."""
+    named = os.environ.get("MCPNB_ARTEFACTS")
+    folder = Path(named).resolve() if named else tmp_path_factory.mktemp("artefacts")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def lab_page(lab_server, browser, artefacts, request):
+    """`lab_page(cells or notebook path, theme="light", width=1100)` → an open `LabPage`; several are fine."""
+    pages = []
+    stem = re.sub(r"\W+", "-", request.node.name).strip("-")
+
+    def open_page(content: Sequence[str] | Path, *, theme: Theme = "light", width: int = 1100) -> LabPage:
+        name = f"{stem}-{len(pages)}.ipynb"
+        if isinstance(content, Path):
+            shutil.copy(content, lab_server.folder / name)
+        else:
+            write_notebook(lab_server.folder / name, content)
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+        pages.append(page)
+        lab = LabPage(page, f"{stem}-{theme}", artefacts)
+        lab.open(lab_server, name)
+        return lab
+
+    yield open_page
+    for page in pages:
+        page.close()
+    if pages:
+        lab_server.end_kernels()

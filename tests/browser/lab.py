@@ -1,0 +1,309 @@
+"""A real JupyterLab in a real browser: open a notebook, run it, look at it, take its picture.
+
+It owns the server, the page and what can be read off it. It knows nothing of mcpnb.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+Theme = Literal["light", "dark"]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync", "--disable-dev-shm-usage", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+_NOISE = re.compile(r"net::ERR_|favicon|ResizeObserver loop|extensions-manager|Failed to load resource")
+"""Console errors that JupyterLab itself makes on a machine without internet."""
+
+_SETTINGS: dict[str, dict[str, object]] = {
+    # The page's colour scheme chooses the theme, so that one server serves both.
+    "@jupyterlab/apputils-extension/themes": {
+        "adaptive-theme": True,
+        "preferred-light-theme": "JupyterLab Light",
+        "preferred-dark-theme": "JupyterLab Dark",
+    },
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    # Cells out of sight would not be in the page.
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+}
+
+_CELLS = """() => [...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell')].map(cell => ({
+  prompt: cell.querySelector('.jp-InputPrompt')?.textContent.trim() ?? '',
+  source: cell.querySelector('.cm-content')?.innerText.trim() ?? '',
+  output: cell.querySelector('.jp-Cell-outputArea')?.innerText.trim() ?? '',
+  error: cell.querySelector('[data-mime-type="application/vnd.jupyter.error"]')?.innerText.trim() ?? ''}))"""
+
+_STARTED = rf"() => ({_CELLS})().some(cell => /[*\d]/.test(cell.prompt))"
+
+# The kernel says idle between any two cells of a Run All: only a quiet that lasts is the end.
+_QUIET = rf"""() => {{
+  const waiting = ({_CELLS})().some(cell => cell.prompt.includes('*'));
+  const status = document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status;
+  if (waiting || status !== 'idle') {{ delete window.quietSince; return false; }}
+  window.quietSince ??= performance.now();
+  return performance.now() - window.quietSince > 700;
+}}"""
+
+_BOTTOM = """() => Math.max(0, ...[...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell')]
+  .map(cell => cell.getBoundingClientRect().bottom))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A code cell as it stands on the page."""
+
+    prompt: str
+    """`[3]:` when it ran, `[*]:` while it waits or runs, `[ ]:` when it never did."""
+    source: str
+    output: str
+    error: str
+    """The traceback, or empty."""
+
+    @property
+    def finished(self) -> bool:
+        return re.search(r"\d", self.prompt) is not None
+
+
+class StillWaiting(AssertionError):
+    """Cells that the kernel did not get to."""
+
+
+# ---- the server
+
+
+@dataclass(frozen=True, slots=True)
+class LabServer:
+    """A running JupyterLab and the folder that it shows."""
+
+    url: str
+    token: str
+    folder: Path
+
+    def request(self, method: str, path: str) -> object:
+        """What the server answers to an API call, as JSON."""
+        request = urllib.request.Request(
+            f"{self.url}/{path}", method=method, headers={"Authorization": f"token {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def end_kernels(self) -> None:
+        """Shut down every kernel, so that the next test begins with none."""
+        for session in self.request("GET", "api/sessions"):
+            self.request("DELETE", f"api/sessions/{session['id']}")
+
+
+@contextlib.contextmanager
+def running_lab(root: Path, *, timeout: float = 60) -> Iterator[LabServer]:
+    """A JupyterLab that keeps all it writes below `root`, while the block runs."""
+    folder = root / "notebooks"
+    folder.mkdir(parents=True)
+    _write_settings(root / "settings")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = LabServer(f"http://127.0.0.1:{port}", secrets.token_hex(16), folder)
+    with (root / "lab.log").open("w") as log:
+        process = subprocess.Popen(
+            _command(server, port),
+            env=_environment(root),
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        _await_answer(server, process, root / "lab.log", time.monotonic() + timeout)
+        yield server
+    finally:
+        _end(process)
+
+
+def _write_settings(folder: Path) -> None:
+    for name, values in _SETTINGS.items():
+        path = folder / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+
+
+def _command(server: LabServer, port: int) -> list[str]:
+    return [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={server.token}",
+        f"--ServerApp.root_dir={server.folder}",
+    ]  # fmt: skip
+
+
+def _environment(root: Path) -> dict[str, str]:
+    ours = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    # pytest's mark makes a kernel leave its standard streams alone, as it would not for a person.
+    inherited = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+    return inherited | {key: str(root / name) for key, name in ours.items()}
+
+
+def _await_answer(server: LabServer, process: subprocess.Popen[bytes], log: Path, deadline: float) -> None:
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            server.request("GET", "api/status")
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)  # nothing tells when the port opens
+        else:
+            return
+    raise RuntimeError("JupyterLab did not start:\n" + log.read_text()[-2000:])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the server, which ends its kernels; and whatever is left of its group after ten seconds."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+# ---- the page
+
+
+@contextlib.contextmanager
+def running_browser() -> Iterator[Browser]:
+    """Headless Chromium while the block runs.
+
+    Playwright keeps a loop of its own running in this thread meanwhile, so no test that runs one may
+    share the block.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+def write_notebook(path: Path, cells: Sequence[str]) -> None:
+    """A notebook of code cells; a text that begins with `# ` and has no other line is a heading."""
+    made = []
+    for number, source in enumerate(cells):
+        cell: dict[str, object] = {"id": f"cell-{number}", "metadata": {}, "source": source}
+        if source.startswith("# ") and "\n" not in source:
+            made.append(cell | {"cell_type": "markdown"})
+        else:
+            made.append(cell | {"cell_type": "code", "execution_count": None, "outputs": []})
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": made}
+    path.write_text(json.dumps(notebook))
+
+
+class LabPage:
+    """A notebook that is open in JupyterLab. `page` is playwright's, for all that is not here."""
+
+    def __init__(self, page: Page, name: str, artefacts: Path) -> None:
+        self.page, self._name, self._artefacts = page, name, artefacts
+        self.console: list[str] = []
+        """Errors that the browser's console showed, without JupyterLab's own."""
+        page.on("console", lambda message: self._heard(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self._heard(str(error)))
+
+    def _heard(self, text: str) -> None:
+        if not _NOISE.search(text):
+            self.console.append(text)
+
+    def open(self, server: LabServer, notebook: str) -> None:
+        """Show the notebook and wait for its kernel."""
+        page = self.page
+        page.goto(f"{server.url}/lab/tree/{notebook}?token={server.token}&reset")
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=40_000)
+        page.locator(".jp-NotebookPanel .jp-Spinner").wait_for(state="detached", timeout=40_000)
+        idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+        idle.first.wait_for(state="attached", timeout=40_000)
+        page.keyboard.press("Control+b")  # the file browser is not what is looked at
+
+    def start_all(self) -> None:
+        """The menu's Run All Cells. JupyterLab takes it, and runs nothing, before the kernel is connected."""
+        from playwright.sync_api import TimeoutError as NotInTime
+
+        for _ in range(4):
+            self.page.get_by_role("menuitem", name="Run", exact=True).click()
+            self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            with contextlib.suppress(NotInTime):
+                self.page.wait_for_function(_STARTED, timeout=4_000)
+                return
+        raise StillWaiting("Run All Cells never reached the kernel")
+
+    def wait_quiet(self, timeout: float = 60) -> None:
+        """Wait until no cell shows `[*]` and the kernel stays idle, at most `timeout` seconds."""
+        from playwright.sync_api import TimeoutError as NotInTime
+
+        try:
+            self.page.wait_for_function(_QUIET, timeout=timeout * 1000, polling=100)
+        except NotInTime:
+            waiting = [cell.source for cell in self.cells() if "*" in cell.prompt]
+            self.shot("still-waiting")
+            raise StillWaiting(f"after {timeout:g} s these cells show [*]: {waiting}") from None
+
+    def run_all(self, timeout: float = 60) -> list[Cell]:
+        """Run every cell, wait for the end, and give the code cells as they then stand."""
+        self.start_all()
+        self.wait_quiet(timeout)
+        return self.cells()
+
+    def cells(self) -> list[Cell]:
+        """The code cells as they stand now."""
+        return [Cell(**cell) for cell in self.page.evaluate(_CELLS)]
+
+    def output(self, number: int) -> Locator:
+        """The output area of the code cell `number`, from 0."""
+        cells = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
+        return cells.nth(number).locator(".jp-Cell-outputArea")
+
+    def interrupt(self) -> None:
+        """The menu's Interrupt Kernel."""
+        self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        self.page.get_by_role("menuitem", name="Interrupt Kernel").click()
+
+    def shot(self, name: str = "") -> Path:
+        """A picture of the whole notebook; `MCPNB_ARTEFACTS` names the folder that keeps it."""
+        page, bottom = self.page, 0
+        width = (page.viewport_size or {"width": 1100})["width"]
+        for _ in range(3):  # a taller page may be laid out anew
+            bottom = min(max(int(page.evaluate(_BOTTOM)) + 20, 300), 12_000)
+            page.set_viewport_size({"width": width, "height": bottom + 60})
+            page.evaluate(
+                "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+            )
+        box = page.locator(
+            ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-NotebookPanel-notebook"
+        ).first.bounding_box()
+        assert box is not None
+        path = self._artefacts / f"{self._name}{f'-{name}' if name else ''}.png"
+        page.screenshot(path=path, clip={**box, "height": max(bottom - box["y"], 100)})
+        return path

@@ -1,0 +1,269 @@
+"""The `%mcp` magic: its words, its arguments, its errors in one line."""
+
+from __future__ import annotations
+
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from mcpnb.errors import McpnbError, StrategyError, ToolError
+from mcpnb.notebook import nest
+from mcpnb.notebook.arguments import parse
+from mcpnb.notebook.magics import (
+    McpMagic,
+    NoFleet,
+    line_function,
+    load_ipython_extension,
+    unload_ipython_extension,
+)
+
+
+class FakeFleet:
+    """As much of a fleet as the magic touches."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, object]]] = []
+        self.tools = "the tools' table"
+        self._strategy = "p2c"
+
+    @property
+    def strategy(self) -> str:
+        return self._strategy
+
+    @strategy.setter
+    def strategy(self, choice: str) -> None:
+        if choice not in self.strategies():
+            raise StrategyError(choice, "is not known", self.strategies())
+        self._strategy = choice
+
+    def strategies(self) -> dict[str, str]:
+        return {"p2c": "the better of two", "random": "any"}
+
+    def call(self, tool, arguments, /):
+        self.calls.append((tool, arguments))
+        if tool == "broken":
+            raise ToolError("alpha", tool, "no")
+        return f"answer of {tool}"
+
+
+@pytest.fixture
+def fleet() -> FakeFleet:
+    return FakeFleet()
+
+
+@pytest.fixture
+def connected() -> list[object]:
+    return []
+
+
+@pytest.fixture
+def magic(fleet, connected) -> McpMagic:
+    def connect(source):
+        connected.append(source)
+        return fleet
+
+    return McpMagic({"city": "Łódź", "limits": [1, 2]}, current=lambda: fleet, connect=connect)
+
+
+# ---- forms
+
+
+@pytest.mark.parametrize("line", ["", "status", "  status  "])
+def test_status_is_the_fleet_itself(magic, fleet, line):
+    assert magic(line) is fleet
+
+
+def test_tools_is_the_fleets_table(magic, fleet):
+    assert magic("tools") is fleet.tools
+
+
+def test_call_sends_typed_arguments_and_gives_the_result(magic, fleet):
+    assert (
+        magic('call weather.forecast location="New York" days=3 exact=true') == "answer of weather.forecast"
+    )
+    assert fleet.calls == [("weather.forecast", {"location": "New York", "days": 3, "exact": True})]
+
+
+def test_call_takes_one_json_object(magic, fleet):
+    magic('call weather.forecast {"location": "London", "days": 3}')
+    assert fleet.calls == [("weather.forecast", {"location": "London", "days": 3})]
+
+
+def test_call_takes_a_variable_by_its_value(magic, fleet):
+    magic("call weather.forecast location=$city limits=$limits")
+    assert fleet.calls == [("weather.forecast", {"location": "Łódź", "limits": [1, 2]})]
+
+
+def test_call_without_arguments_sends_none(magic, fleet):
+    magic("call ping")
+    assert fleet.calls == [("ping", {})]
+
+
+@pytest.mark.parametrize(
+    ("line", "source"),
+    [
+        ("connect mcp.json", "mcp.json"),
+        ("connect 'my servers.json'", "my servers.json"),
+        ("connect http://127.0.0.1:8000/mcp", "http://127.0.0.1:8000/mcp"),
+        ("connect python server.py --fast", ["python", "server.py", "--fast"]),
+    ],
+)
+def test_connect_takes_a_file_a_url_or_a_command(magic, connected, line, source):
+    magic(line)
+    assert connected == [source]
+
+
+def test_strategy_lists_the_names_and_marks_the_current_one(magic):
+    lines = repr(magic("strategy")).splitlines()
+    assert lines[0].startswith("→ p2c")
+    assert lines[1].startswith("  random")
+
+
+def test_strategy_changes_it(magic, fleet):
+    assert magic("strategy random") == "strategy: random"
+    assert fleet.strategy == "random"
+
+
+def test_help_names_every_form(magic):
+    text = magic("help")
+    assert all(f"%mcp {form}" in text for form in ("connect", "tools", "strategy", "call", "nest", "doctor"))
+
+
+def test_doctor_gives_findings(magic):
+    assert magic("doctor")
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize("line", ["", "status", "tools", "strategy", "call ping"])
+def test_without_a_fleet_every_form_says_how_to_get_one(line):
+    with pytest.raises(NoFleet, match="%mcp connect"):
+        McpMagic({}, current=lambda: None)(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("stauts", "Did you mean status"),
+        ("frobnicate", "not known"),
+        ("tools all", "takes nothing more"),
+        ("connect", "wants a config file"),
+        ("connect 'half", "No closing quotation"),
+        ("call", "wants a tool"),
+        ("call t New York", "'New' is not key=value|New is not key=value"),
+        ('call t {"a": ', "are not JSON"),
+        ("call t a=1 a=2", "given twice"),
+        ("call t a=$nowhere", "no variable 'nowhere'"),
+        ("nest", "on or off"),
+        ("nest maybe", "on or off"),
+    ],
+)
+def test_a_wrong_line_is_a_usage_error_that_says_what_is_wrong(magic, line, words):
+    with pytest.raises(UsageError, match=words):
+        magic(line)
+
+
+def test_the_fleets_own_errors_pass_through(magic):
+    with pytest.raises(ToolError, match="alpha says: no"):
+        magic("call broken")
+
+
+def test_an_unknown_strategy_is_the_fleets_error(magic):
+    with pytest.raises(StrategyError, match="p2c, random"):
+        magic("strategy fastest")
+
+
+# ---- arguments
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("", {}),
+        ("a=1 b=-2.5 c=null d=false", {"a": 1, "b": -2.5, "c": None, "d": False}),
+        ("a=London", {"a": "London"}),
+        ('a="3"', {"a": "3"}),
+        ("a='New York'", {"a": "New York"}),
+        ("a='it' b=2", {"a": "it", "b": 2}),
+        ('a=["x y", {"k": 1}] b=2', {"a": ["x y", {"k": 1}], "b": 2}),
+        ("a=10.0.0.1 b=3rd", {"a": "10.0.0.1", "b": "3rd"}),
+        ("a=NaN b=Infinity", {"a": "NaN", "b": "Infinity"}),
+        ("a=", {"a": ""}),
+        ("a= b=2", {"a": "", "b": 2}),
+        ("query=x=y", {"query": "x=y"}),
+        ("a=$5", {"a": "$5"}),
+        ("  a=1\t b=2  ", {"a": 1, "b": 2}),
+        ("{}", {}),
+    ],
+)
+def test_values_are_json_where_they_can_be_and_text_otherwise(text, arguments):
+    assert parse(text) == arguments
+
+
+@pytest.mark.parametrize("text", ["word", "a=1 word", "=3", "[1]", '{"a": NaN}', '{"a": 1} b=2'])
+def test_what_is_no_argument_is_refused(text):
+    with pytest.raises(ValueError, match=r"not key=value|not JSON"):
+        parse(text)
+
+
+# ---- the extension in a real shell
+
+
+@pytest.fixture
+def shell(monkeypatch, tmp_path):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    shell.history_manager.enabled = False
+    yield shell
+    unload_ipython_extension(shell)
+    shell.history_manager.end_session()
+    InteractiveShell.clear_instance()
+
+
+def test_loading_prints_one_line_and_unloading_undoes_it(shell, capsys):
+    shell.run_line_magic("load_ext", "mcpnb")
+    assert capsys.readouterr().out.count("\n") == 1
+    assert nest.installed()
+    assert shell.find_line_magic("mcp") is not None
+    shell.run_line_magic("unload_ext", "mcpnb")
+    assert not nest.installed()
+    assert shell.find_line_magic("mcp") is None
+
+
+def test_loading_warns_of_an_ipykernel_that_loses_messages(shell, capsys, monkeypatch):
+    monkeypatch.setattr(nest, "ipykernel_version", lambda: (7, 1, 0))
+    load_ipython_extension(shell)
+    assert "ipykernel 7.1.0 can lose a message" in capsys.readouterr().out
+
+
+def test_loading_applies_no_nesting(shell):
+    load_ipython_extension(shell)
+    assert nest.nesting() is None
+
+
+def test_errors_show_as_one_line(shell, capsys):
+    load_ipython_extension(shell)
+    capsys.readouterr()
+    shell.run_cell("%mcp tools")
+    shown = capsys.readouterr()
+    assert (
+        shown.out + shown.err
+    ).strip() == "NoFleet: There is no fleet yet. Connect first: %mcp connect mcp.json"
+    shell.run_cell("%mcp tolls")
+    shown = capsys.readouterr()
+    assert (shown.out + shown.err).count("\n") == 1
+    assert "UsageError: %mcp tolls is not known. Did you mean tools?" in shown.out + shown.err
+
+
+def test_in_a_cell_braces_are_json_and_no_template_and_variables_keep_their_type(shell, fleet):
+    function = line_function(McpMagic(shell.user_ns, current=lambda: fleet))
+    shell.register_magic_function(function, "line", "mcp")
+    shell.run_cell('days = [3]\nanswer = %mcp call t {"days":3}\n%mcp call t days=$days')
+    assert shell.user_ns["answer"] == "answer of t"
+    assert fleet.calls == [("t", {"days": 3}), ("t", {"days": [3]})]
+
+
+def test_no_fleet_is_an_mcpnb_error():
+    assert issubclass(NoFleet, McpnbError)
