@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mcpnb.errors import StrategyError as StrategyError
     from mcpnb.errors import ToolError as ToolError
     from mcpnb.errors import ToolNotFound as ToolNotFound
-    from mcpnb.errors import print_traceback as tb
+    from mcpnb.errors import print_traceback as tb  # pyright: ignore[reportUnusedImport]
     from mcpnb.experiment import Comparison as Comparison
     from mcpnb.experiment import Workload as Workload
     from mcpnb.experiment import compare as compare
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mcpnb.result import Aggregate as Aggregate
     from mcpnb.result import Result as Result
     from mcpnb.routing.strategies import Strategy as Strategy
-    from mcpnb.routing.strategies import register as register_strategy
+    from mcpnb.routing.strategies import register as register_strategy  # pyright: ignore[reportUnusedImport]
 
 _HOMES = {
     "Aggregate": "mcpnb.result",
@@ -87,8 +87,39 @@ _HOMES = {
 }
 """Public name → where it lives (`module:name` when it is called otherwise there)."""
 
-__all__ = [  # noqa: PLE0604 - names that are loaded when used
-    *sorted([*_HOMES, "lab"]),
+__all__ = [
+    "Aggregate",
+    "AmbiguousTool",
+    "ArgumentError",
+    "AuthError",
+    "CallTimeout",
+    "Comparison",
+    "ConfigError",
+    "ConnectError",
+    "DiscoveryError",
+    "Explanation",
+    "Fleet",
+    "McpnbError",
+    "MultiServerClient",
+    "NoServerAvailable",
+    "Overloaded",
+    "Result",
+    "ServerDisconnected",
+    "Strategy",
+    "StrategyError",
+    "ToolError",
+    "ToolNotFound",
+    "ToolRef",
+    "Workload",
+    "compare",
+    "connect",
+    "doctor",
+    "lab",
+    "load_ipython_extension",
+    "register_strategy",
+    "strategies",
+    "tb",
+    "unload_ipython_extension",
 ]
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mcpnb.errors import ToolError
 from mcpnb.model import Explanation, OutcomeKind
@@ -60,9 +60,10 @@ class Result:
         structured: Any = self.raw.structured_content
         if structured is None:
             return _parsed(self.text)
-        if self._wrapped and isinstance(structured, dict) and set(structured) == {"result"}:  # pyright: ignore[reportUnknownArgumentType]
-            return structured["result"]  # pyright: ignore[reportUnknownVariableType]
-        return structured
+        if not (self._wrapped and isinstance(structured, dict)):
+            return structured
+        fields = cast("dict[str, Any]", structured)
+        return fields["result"] if set(fields) == {"result"} else fields
 
     @property
     def attempts(self) -> int:

@@ -61,7 +61,9 @@ def test_importing_mcpnb_loads_nothing_heavy():
 
 
 def test_importing_mcpnb_configures_no_logging_and_starts_no_thread():
-    code = "import logging, threading, mcpnb.client as _; print(logging.root.handlers, threading.active_count())"
+    code = (
+        "import logging, threading, mcpnb.client as _\nprint(logging.root.handlers, threading.active_count())"
+    )
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert seen.strip() == "[] 1"
 

@@ -33,7 +33,6 @@ class _Shelf:
 
     position: int
     group: str | None = None
-    priority: int = 0
     heard: bool = False
     """Whether a listing ever came."""
     tools: dict[str, ToolEntry] = field(default_factory=dict[str, ToolEntry])
@@ -68,6 +67,7 @@ class Catalog:
         self._checker = Checker(self._unchecked)
         self._shelves: dict[str, _Shelf] = {}
         self._positions = count()
+        self._priorities: dict[str, int] = {}
         self._index = Index()
         self._choices: dict[str, Choice] = {}
         self._resolutions: dict[str, Resolution] = {}  # of the names that mean something
@@ -88,9 +88,9 @@ class Catalog:
         shelf = self._shelves.get(server)
         if shelf is None:
             shelf = self._shelves[server] = _Shelf(next(self._positions))
-        elif (shelf.group, shelf.priority) == (replica_group, priority):
+        elif (shelf.group, self._priorities[server]) == (replica_group, priority):
             return []
-        shelf.group, shelf.priority, self._stale = replica_group, priority, True
+        shelf.group, self._priorities[server], self._stale = replica_group, priority, True
         return self._settle(shelf.tools, at=self._now())
 
     def update(
@@ -132,6 +132,7 @@ class Catalog:
         shelf = self._shelves.pop(server, None)
         if shelf is None:
             return []
+        del self._priorities[server]
         self._stale = True
         self._index.swap(shelf.tools.values(), ())
         change = changes.between(shelf.tools, {})
@@ -218,7 +219,7 @@ class Catalog:
             return self.declare(server, replica_group=replica_group)
         if replica_group is None:
             return []
-        return self.declare(server, replica_group=replica_group, priority=shelf.priority)
+        return self.declare(server, replica_group=replica_group, priority=self._priorities[server])
 
     def _settle(self, names: Iterable[str], *, at: float) -> list[Event]:
         """Resolve these names anew; the events are of those whose conflict came, changed or went."""
@@ -249,8 +250,7 @@ class Catalog:
         return justify.conflict(now) if now else justify.conflict_gone(name, self._policy.name, at=at)
 
     def _choose(self, name: str, entries: Sequence[ToolEntry], was: Conflict | None, at: float) -> Choice:
-        priorities = {server: shelf.priority for server, shelf in self._shelves.items()}
-        choice = choose(name, grouped(entries, self._declared), self._policy, priorities, at=at)
+        choice = choose(name, grouped(entries, self._declared), self._policy, self._priorities, at=at)
         if was and choice.conflict and replace(choice.conflict, at=was.at) == was:
             choice = replace(choice, conflict=was)
         self._choices[name] = choice

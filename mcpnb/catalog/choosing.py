@@ -1,4 +1,4 @@
-"""How one name is resolved: its entries in groups, the groups ranked by a policy, and what was passed over."""
+"""How one name is resolved: its groups of replicas, ranked by a policy, and what was passed over."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mcpnb.aggregation import Answer, fuse
+from mcpnb.aggregation import Answer, LeftOut, fuse
 from mcpnb.catalog import ToolEntry
 from mcpnb.errors import ArgumentError, McpnbError, NoServerAvailable
 from mcpnb.fanout import SourceOutcome
@@ -46,12 +46,19 @@ def fused(tool: str, outcomes: Sequence[SourceOutcome[Result]], method: Any) -> 
     whole = fuse(answers, method)
     confidence = {given.server: given.confidence for given in answers}
     sources = tuple(
-        Source(o.server, o.kind, o.latency, confidence.get(o.server, 0.0), str(o.error or ""))
+        Source(o.server, o.kind, o.latency, confidence.get(o.server, 0.0), _why_not(o, whole.left_out))
         for o in outcomes
     )
     return Aggregate(
         tool, whole.value, whole.method, results, sources, whole.conflicts, whole.rows, whole.confidence
     )
+
+
+def _why_not(outcome: SourceOutcome[Result], left_out: Sequence[LeftOut]) -> str:
+    """Why a source gave nothing, or which of what it gave was left out."""
+    if outcome.error is not None:
+        return str(outcome.error)
+    return "; ".join(f"{part.key}: {part.reason}" for part in left_out if part.server == outcome.server)
 
 
 def _nobody(tool: str, outcomes: Sequence[SourceOutcome[Result]]) -> McpnbError:
@@ -74,7 +81,7 @@ def size_of(raw: CallToolResult) -> int:
     for block in raw.content:
         if block.type == "text":
             size += len(block.text.encode())
-        elif block.type in {"image", "audio"}:
+        elif block.type == "image" or block.type == "audio":  # noqa: PLR1714 - a type checker narrows by this
             size += len(block.data)
     return size
 

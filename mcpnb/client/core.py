@@ -18,14 +18,16 @@ from mcpnb.client.answers import answer, fused, size_of
 from mcpnb.client.driver import Driver
 from mcpnb.client.membership import Membership
 from mcpnb.client.verbs import Trial, Verbs
-from mcpnb.config import load
+from mcpnb.config import ServerConfig, load
 from mcpnb.errors import (
     CallTimeout,
+    ConfigError,
     ConnectError,
     NoServerAvailable,
     ServerDisconnected,
     ToolError,
     ToolNotFound,
+    suggest,
 )
 from mcpnb.fanout import fan_out
 from mcpnb.metrics import AttemptLog, EventLog
@@ -53,7 +55,6 @@ class _Job:
 
     tool: str
     arguments: dict[str, Any]
-    deadline: float | None
 
 
 class MultiServerClient(Verbs):
@@ -88,9 +89,10 @@ class MultiServerClient(Verbs):
         self.configs = load(source, **defaults)
         self._defaults, self.timeout = defaults, timeout
         self.name = name or "fleet"
-        self.catalog = Catalog(replicas=replicas)
         self.log = AttemptLog()
         self.events = EventLog()
+        self.catalog = Catalog(replicas=replicas, on_event=self.events.append)
+        _check_names(replicas, self.configs)
         rng = random.Random(seed)
         self._brain = Dispatcher(spec(strategy), rng=rng, budget=RetryBudget())
         self._driver: Driver[_Job] = Driver(self._brain, self._send, self._log_call, time.monotonic)
@@ -236,7 +238,7 @@ class MultiServerClient(Verbs):
             strategy=options.strategy,
             requirement=requirement,
         )
-        return await self._driver.run(request, _Job(entry.ref.tool, arguments, deadline))
+        return await self._driver.run(request, _Job(entry.ref.tool, arguments))
 
     def _answer(self, entry: ToolEntry, finish: Finish, options: CallOptions, note: str) -> Result:
         try:
@@ -257,9 +259,8 @@ class MultiServerClient(Verbs):
         connection = self.members.connections.get(attempt.server)
         if connection is None:
             return Outcome("refused", error=ConnectError(attempt.server, "left the fleet"))
-        timeout = None if job.deadline is None else max(job.deadline - self._driver.now(), 0.001)
         try:
-            raw = await connection.call_tool(job.tool, job.arguments, timeout=timeout)
+            raw = await connection.call_tool(job.tool, job.arguments)  # the dispatcher keeps the deadline
         except ConnectError as error:
             return Outcome("refused", error=error)
         except ServerDisconnected as error:
@@ -310,10 +311,23 @@ class MultiServerClient(Verbs):
             finish = await self._run(entries[server], (server,), arguments, mine)
             return self._answer(entries[server], finish, mine, "")
 
-        outcomes = await fan_out(one, list(entries), timeout=timeout, clock=self._driver.now)
+        outcomes = await fan_out(one, list(entries), timeout=timeout, tool=tool, clock=self._driver.now)
         return fused(tool, outcomes, options.method)
 
     def __repr__(self) -> str:
         known = len(self.members.connections)
         up = f"{len(self.members.usable)} of {known} servers take calls"
         return f"<MultiServerClient {self.name}: {up}, {self.strategy}>"
+
+
+def _check_names(replicas: bool | Sequence[Sequence[str]] | None, configs: Sequence[ServerConfig]) -> None:
+    """A misspelt name in `replicas` would silently leave a server alone."""
+    if isinstance(replicas, bool) or replicas is None:
+        return
+    known = [config.name for config in configs]
+    for name in (name for group in replicas for name in group):
+        if name not in known:
+            near = ", ".join(suggest(name, known)) or ", ".join(known)
+            raise ConfigError(
+                "replicas= names a server that there is not.", server=name, fix=f"Known: {near}."
+            )

@@ -40,10 +40,16 @@ class Membership:
         self.connections: dict[str, Connection] = {}
         self._counts: dict[str, tuple[int, int]] = {}
         self._idle: dict[str, asyncio.Event] = {}
+        self._disabled: list[ServerConfig] = []
 
     async def open(self, configs: Iterable[ServerConfig], *, wait: bool) -> None:
         """Connect to all of them at once; with `wait`, until each is up or has said why not."""
-        opened = [self._join(config) for config in configs if not config.disabled]
+        opened: list[Connection] = []
+        for config in configs:
+            if config.disabled:
+                self._disabled.append(config)
+            else:
+                opened.append(self._join(config))
         if wait:
             await asyncio.gather(*(connection.settled() for connection in opened))
 
@@ -52,7 +58,9 @@ class Membership:
 
         if config.name in self.connections:
             raise ConfigError("there is already a server of that name", server=config.name)
-        self._catalog.declare(config.name, replica_group=config.replicas)
+        self._publish(
+            self._catalog.declare(config.name, replica_group=config.replicas, priority=config.priority)
+        )
         self._brain.add(config.endpoint(), unavailable="connecting")
         connection = self.connections[config.name] = Connection(
             config,
@@ -145,7 +153,8 @@ class Membership:
     def status(self, log: AttemptLog) -> list[ServerStatus]:
         """One row per server."""
         recent = summaries_by_server(log)
-        return [self._status(c, recent.get(c.name)) for c in self.connections.values()]
+        rows = [self._status(c, recent.get(c.name)) for c in self.connections.values()]
+        return rows + [_switched_off(config) for config in self._disabled]
 
     def _status(self, connection: Connection, recent: Summary | None) -> ServerStatus:
         config, listing = connection.config, connection.listing
@@ -177,3 +186,16 @@ class Membership:
             retry_in=connection.retry_in,
             stderr=connection.stderr_tail,
         )
+
+
+def _switched_off(config: ServerConfig) -> ServerStatus:
+    return ServerStatus(
+        server=config.name,
+        state="disconnected",
+        transport=config.transport,
+        region=config.region,
+        tags=tuple(sorted(config.tags)),
+        weight=config.weight,
+        priority=config.priority,
+        last_error="disabled in the configuration",
+    )

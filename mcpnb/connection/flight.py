@@ -96,10 +96,10 @@ class Flight:
 class Flights:
     """All requests of one session, and the timer for their deadlines."""
 
-    def __init__(self, on_idle: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self.callers = 0
         """How many of them callers wait for."""
-        self._on_idle = on_idle
+        self._on_idle: Callable[[], None] | None = None
         self._all: set[Flight] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -123,8 +123,14 @@ class Flights:
             self._drop_timer()
         if not flight.ours:
             self.callers -= 1
-            if not self.callers:
+            if self._on_idle is not None and not self.callers:
                 self._on_idle()
+
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Call it once no caller waits any more: now, or when the last of them has what he waits for."""
+        self._on_idle = call
+        if not self.callers:
+            call()
 
     def cut(self, by: Fault) -> None:
         """Cut every flight short."""

@@ -58,9 +58,16 @@ class Freshness:
         self._missing: set[Kind] = set()
         self._wanted = asyncio.Event()
         self._listed = False
+        self._tuned_in = asyncio.Event()
+        """Subscribed, or not going to be."""
 
     async def list_all(self, client: Client, *, within: float) -> None:
-        """The first listing: every kind the server has, at once; `within` is in seconds."""
+        """The first listing: every kind the server has, at once; `within` is in seconds.
+
+        It waits for the subscription, if there is to be one, so that no change falls between the two.
+        """
+        with anyio.move_on_after(min(within / 2, self._session.pace.subscribing)):
+            await self._tuned_in.wait()
         await self._list(offered(client.server_capabilities), within)
         self._listed = True
 
@@ -86,17 +93,18 @@ class Freshness:
     async def listen(self, client: Client) -> None:
         """Keep a subscription to changes open, where the protocol has them and the server announces some."""
         announced = _announced(client.server_capabilities)
-        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or not any(announced.values()):
-            return
+        wanted = client.protocol_version in MODERN_PROTOCOL_VERSIONS and any(announced.values())
         attempt = 0
-        while await self._hear_out(client, announced):
+        while wanted and await self._hear_out(client, announced):
             attempt += 1
             await asyncio.sleep(self._session.backoff(attempt))
+        self._tuned_in.set()
 
     async def _hear_out(self, client: Client, announced: _Announced) -> bool:
         """One subscription, until it ends. Whether to subscribe again."""
         try:
             async with client.listen(**announced) as events:
+                self._tuned_in.set()
                 # What changed while nobody listened is not told.
                 if self._listed:
                     self._want(offered(client.server_capabilities))

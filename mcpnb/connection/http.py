@@ -58,7 +58,7 @@ class WatchedHttp(httpx2.AsyncClient):
         answers_elsewhere: bool = False,
     ) -> None:
         super().__init__(headers=dict(headers), timeout=_TIMEOUT, limits=_LIMITS)
-        self._where, self._report, self._pace = where, report, pace
+        self._where, self._report, self.pace = where, report, pace
         self.answers_elsewhere = answers_elsewhere
         """SSE: a POST only delivers; the answer comes over the one stream."""
         self._background: set[asyncio.Task[None]] = set()
@@ -99,7 +99,7 @@ class WatchedHttp(httpx2.AsyncClient):
         if _CANCELLATION in request.content[:_METHOD_IS_WITHIN]:
             request.extensions = {
                 **request.extensions,
-                "timeout": httpx2.Timeout(self._pace.courtesy).as_dict(),
+                "timeout": httpx2.Timeout(self.pace.courtesy).as_dict(),
             }
             flight = None
         response = await self._send_watched(request, flight, options)
@@ -113,7 +113,7 @@ class WatchedHttp(httpx2.AsyncClient):
     async def _farewell(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         if not self.gone:
             try:
-                async with asyncio.timeout(self._pace.farewell):
+                async with asyncio.timeout(self.pace.farewell):
                     return await super().send(request, **options)
             except (httpx2.RequestError, OSError, TimeoutError):
                 self.gone = True
@@ -177,6 +177,7 @@ class _WatchedStream(httpx2.AsyncByteStream):
         self._chunks = aiter(self._inner)
         self._client, self._flight = client, flight
         self._method = response.request.method
+        self._ended = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -189,11 +190,25 @@ class _WatchedStream(httpx2.AsyncByteStream):
             self._client.ended(self._method)
             raise StopAsyncIteration from None
         except StopAsyncIteration:
+            self._ended = True
             self._client.ended(self._method)
             raise
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        """Close; an answer that was read to its last event ends by itself, and its connection is kept then.
+
+        The SDK closes at that event, a moment before the server ends the body, and so would have every call
+        over an event stream open a connection of its own.
+        """
+        try:
+            if self._method == "POST" and not self._ended:
+                async with asyncio.timeout(self._client.pace.last_chunk):
+                    async for _ in self:
+                        pass
+        except TimeoutError:
+            pass  # it stays open: then the connection is given up
+        finally:
+            await self._inner.aclose()
 
 
 @asynccontextmanager

@@ -22,6 +22,8 @@ class Pace:
     """A ping that takes longer is felt by callers, too."""
     health_pause: float = 0.2
     """Between two questions, however suspicious the calls are."""
+    subscribing: float = 1.0
+    """The first listing waits this long for the subscription to changes; later it is made again after it."""
     listing_timeout: float = 10.0
     """A refresh runs beside the calls, so it may be slow, but not for ever."""
     sweep_after: float = 0.25
@@ -30,6 +32,8 @@ class Pace:
     """A server that only stopped listening may finish the calls it has (rolling restarts)."""
     courtesy: float = 1.0
     """Nobody waits for the answer to a cancellation."""
+    last_chunk: float = 0.25
+    """A body ends within a millisecond of its last event, or the server means to keep it open."""
     farewell: float = 0.5
     """The DELETE that ends an HTTP session, at a server that may be hanging."""
     eof_grace: float = 0.4

@@ -87,7 +87,8 @@ class Session:
         self.pace, self.rng, self._clock = pace, rng, clock
         self._scope = anyio.CancelScope()
         self._leave = asyncio.Event()
-        self._flights = Flights(self._on_idle)
+        self._patience: asyncio.TimerHandle | None = None
+        self._flights = Flights()
         # Only over HTTP do requests go different ways, and the transport must know whose each one is.
         self._tell_apart = config.transport in {"http", "sse"}
         self._last_seen = clock()
@@ -124,7 +125,6 @@ class Session:
         remaining = self._scope.deadline - anyio.current_time()
         self._scope.deadline = math.inf
         async with anyio.create_task_group() as tasks:
-            # Listening starts before the first listing, so that no change falls between the two.
             tasks.start_soon(self.freshness.listen, client)
             await self.freshness.list_all(client, within=min(remaining, self.pace.listing_timeout))
             await warm()
@@ -148,6 +148,8 @@ class Session:
         self.lost.set()
         self.settled.set()
         self._flights.close()
+        if self._patience is not None:
+            self._patience.cancel()
         # The SDK wakes its waiters. Whoever it forgets (calls into this process) is cut a moment later, so
         # that an answer that arrived just before the end still counts.
         if self._flights.callers:
@@ -175,10 +177,6 @@ class Session:
         """Seconds to wait before trying something for the `attempt`th time again."""
         return backoff(attempt, self.rng, self.pace)
 
-    def _on_idle(self) -> None:
-        if self.lost.is_set():
-            self._leave.set()
-
     # -- ending --------------------------------------------------------------------------------------------
 
     def lose(self, why: Fault | None, *, cut: bool = False) -> None:
@@ -194,10 +192,11 @@ class Session:
             self._flights.cut_broken()
         if not self.settled.is_set():
             self._scope.cancel()
-        elif cut or not self._flights.callers or not self.wire.lingers:
+        elif cut or not self.wire.lingers:
             self._leave.set()
         else:
-            asyncio.get_running_loop().call_later(self.pace.linger, self._leave.set)
+            self._flights.when_idle(self._leave.set)
+            self._patience = asyncio.get_running_loop().call_later(self.pace.linger, self._leave.set)
 
     def on_fault(self, fault: Fault, flight: Flight | None) -> None:
         """A wire's report. Some faults are the end; the others are a reason to look at once."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from mcpnb.experiment.compare import compare, compare_async
 from mcpnb.experiment.comparison import Comparison, Mark
-from mcpnb.experiment.live import ExperimentView, LiveTarget, Progress, Sample, outcome_of
+from mcpnb.experiment.live import Progress
+from mcpnb.experiment.target import ExperimentView, LiveTarget, Sample, outcome_of
 from mcpnb.experiment.workload import Arrivals, PlannedCall, Workload
 
 __all__ = [

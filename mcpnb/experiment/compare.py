@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
 from mcpnb.experiment.comparison import Comparison
-from mcpnb.experiment.live import LiveTarget, Measurements, Plan, Progress, measure
+from mcpnb.experiment.live import Measurements, Plan, Progress, measure
 from mcpnb.experiment.progress import ProgressLine, shows_lines
+from mcpnb.experiment.target import LiveTarget
 from mcpnb.experiment.workload import Workload
 
 __all__ = ["compare", "compare_async"]

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mcpnb.experiment import report, statistics, tables
-from mcpnb.experiment.live import BlockRow, CallRow
+from mcpnb.experiment.rows import BlockRow, CallRow
 from mcpnb.experiment.statistics import Floats
 from mcpnb.experiment.workload import Workload
 

@@ -15,118 +15,21 @@ import contextlib
 import gc
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 
-from mcpnb.errors import (
-    CallTimeout,
-    ConnectError,
-    McpnbError,
-    NoServerAvailable,
-    Overloaded,
-    ServerDisconnected,
-    ToolError,
-    flatten,
-)
+from mcpnb.errors import flatten
+from mcpnb.experiment.rows import BlockRow, CallRow
+from mcpnb.experiment.target import ExperimentView, LiveTarget, Sample
 from mcpnb.experiment.workload import PlannedCall, Workload
-from mcpnb.model import Explanation, OutcomeKind
-
-T = TypeVar("T")
 
 DEFAULT_BLOCKS = 12
 """Rounds in which the strategies take turns, when there are calls enough."""
 CALLS_PER_BLOCK = 10
 """A default block is not smaller than this: between blocks the servers run dry."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One call of an experiment, as the target saw it."""
-
-    server: str | None
-    """Who gave the answer (or the last failure); None when nobody was asked."""
-    outcome: OutcomeKind
-    latency: float = math.nan
-    """Seconds from the start of `probe` to its end, retries and queueing included; nan: measured outside."""
-    attempts: int = 1
-    hedges: int = 0
-    retries: int = 0
-    error: str = ""
-
-    @classmethod
-    def of(cls, outcome: OutcomeKind, explanation: Explanation, *, error: str = "") -> Sample:
-        """The sample of a call whose explanation is known."""
-        records = explanation.attempts
-        won = [record for record in records if record.outcome == outcome] or list(records)
-        hedges = sum(record.attempt.hedge for record in records)
-        return cls(
-            server=won[-1].attempt.server if won else None,
-            outcome=outcome,
-            latency=explanation.total,
-            attempts=len(records),
-            hedges=hedges,
-            retries=max(len(records) - hedges - 1, 0),
-            error=error,
-        )
-
-
-_OUTCOME_OF: tuple[tuple[type[McpnbError], OutcomeKind], ...] = (
-    (ToolError, "tool_error"),
-    (CallTimeout, "timeout"),
-    (ServerDisconnected, "disconnected"),
-    (ConnectError, "refused"),
-    (NoServerAvailable, "rejected"),
-    (Overloaded, "rejected"),
-)
-
-
-def outcome_of(error: McpnbError) -> OutcomeKind | None:
-    """The outcome that an error of a call stands for; None when it is a mistake in the experiment itself."""
-    return next((outcome for kind, outcome in _OUTCOME_OF if isinstance(error, kind)), None)
-
-
-class ExperimentView(Protocol):
-    """Calls under one strategy whose state nobody else touches."""
-
-    async def probe(
-        self,
-        tool: str,
-        arguments: Mapping[str, object],
-        *,
-        timeout: float | None,  # noqa: ASYNC109 - passed on to the server
-    ) -> Sample:
-        """Make one call. A call that fails is a `Sample`; what raises ends the comparison.
-
-        It raises for mistakes that every strategy would repeat: `ToolNotFound`, `ArgumentError`.
-        """
-        ...
-
-    def close(self) -> None:
-        """Forget the strategy and what it learned. Called once, on the loop, when all calls have ended."""
-        ...
-
-
-@runtime_checkable
-class LiveTarget(Protocol):
-    """What can be compared live: a fleet, or a test's stand-in for one."""
-
-    def experiment_view(self, strategy: object) -> ExperimentView:
-        """A view with a fresh state of `strategy` (a name or an object). Sends nothing.
-
-        Raises:
-            StrategyError: When there is no such strategy.
-        """
-        ...
-
-    def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: object) -> T:
-        """Run a coroutine function to its end on the target's event loop, from any other thread.
-
-        On KeyboardInterrupt it cancels the coroutine and raises at once.
-        """
-        ...
 
 
 class Progress(NamedTuple):
@@ -140,44 +43,6 @@ class Progress(NamedTuple):
     round: int
     """From 1."""
     rounds: int
-
-
-class CallRow(NamedTuple):
-    """One call, as `Comparison.calls` shows it."""
-
-    strategy: str
-    block: int
-    i: int
-    intended_at: float
-    started_lag_ms: float
-    latency_ms: float
-    server: str | None
-    outcome: OutcomeKind
-    attempts: int
-    error: str
-    tool: str
-    repeat: int
-    retries: int
-    hedges: int
-    warmup: bool
-
-
-class BlockRow(NamedTuple):
-    """One strategy's turn, as `Comparison.blocks` shows it."""
-
-    strategy: str
-    block: int
-    repeat: int
-    position: int
-    """Whose turn it was within the round, from 0."""
-    began_at: float
-    """Seconds since the comparison began."""
-    base_s: float
-    """The workload's own time at which the block starts."""
-    span_s: float
-    """Seconds over which its calls were sent."""
-    seconds: float
-    """Seconds until the last answer was there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +127,7 @@ async def measure(
 
 
 @contextlib.contextmanager
-def _short_collections() -> Iterator[None]:
+def _short_collections() -> Generator[None, None, None]:
     """Keep what exists already out of the garbage collector's sight while calls are timed.
 
     With pandas and the SDK loaded, one full collection stops the process for up to half a second, and charges
@@ -377,7 +242,7 @@ class _Driver:
     async def _call(self, lane: _Lane, call: PlannedCall, due: float, intended_at: float) -> None:
         """Make one call. Its latency counts from `due`, so that a late start is not forgiven."""
         block, started = self._round, self.clock()
-        sample = await lane.view.probe(call.tool, call.arguments, timeout=self.plan.workload.timeout)
+        sample: Sample = await lane.view.probe(call.tool, call.arguments, timeout=self.plan.workload.timeout)
         took = sample.latency if math.isfinite(sample.latency) else self.clock() - started
         lag = started - due
         self.seen.calls.append(

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mcpnb.experiment import statistics
-from mcpnb.experiment.live import BlockRow, CallRow
+from mcpnb.experiment.rows import BlockRow, CallRow
 from mcpnb.model import OUTCOMES
 
 BUCKETS = 30

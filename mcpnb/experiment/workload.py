@@ -15,6 +15,9 @@ from typing import Literal, NamedTuple, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mcpnb.experiment import arrivals
+from mcpnb.experiment.arrivals import CHUNK
+
 __all__ = ["Arguments", "Arrivals", "PlannedCall", "Workload"]
 
 Arrivals = Literal["poisson", "constant", "bursty", "closed"]
@@ -29,8 +32,6 @@ ArgumentsOf = (
 
 Arguments = ArgumentsOf | Mapping[str, ArgumentsOf]
 """Arguments for every tool; with a mix of tools also a dict with an entry for each tool of the mix."""
-
-CHUNK = 1024  # draws at a time: large enough to be vectorised, small enough to waste nothing
 
 
 class PlannedCall(NamedTuple):
@@ -102,7 +103,15 @@ class Workload:
         """When calls start, in seconds, ascending; None in a closed loop, where the answers decide."""
         if not self.open_loop:
             return None
-        return _arrival_times(self, self._streams(seed, repeat)[0])
+        rng = self._streams(seed, repeat)[0]
+        span = arrivals.Span(self.requests, self.duration)
+        rate = cast("float", self.rate)
+        if self.arrivals == "constant":
+            return arrivals.constant(rate, span)
+        if self.arrivals == "poisson":
+            return arrivals.poisson(rate, span, rng)
+        bursts = arrivals.Bursts(self.burst_ratio, self.burst_share, self.burst_seconds)
+        return arrivals.bursty(rate, span, bursts, rng)
 
     def calls(self, *, seed: int = 0, repeat: int = 0) -> Iterator[PlannedCall]:
         """The calls in order, the same for the same seed; endless when a closed loop has a duration."""
@@ -200,80 +209,6 @@ def _positive(name: str, value: object) -> None:
 def _whole(name: str, value: object, *, at_least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise ValueError(f"{name} must be a whole number of at least {at_least}, not {value!r}")
-
-
-def _arrival_times(w: Workload, rng: np.random.Generator) -> NDArray[np.float64]:
-    assert w.rate is not None  # noqa: S101 - checked when the workload was made; tells the type checker
-    if w.arrivals == "constant":
-        # The epsilon keeps the call that falls exactly on the end, whatever the rounding of the product.
-        count = (
-            w.requests if w.requests is not None else math.floor(cast("float", w.duration) * w.rate + 1e-9)
-        )
-        return np.arange(1, count + 1) / w.rate
-    if w.arrivals == "bursty":
-        return _bursty_times(w, w.rate, rng)
-    return (
-        _unit_arrivals(rng, count=w.requests, until=None if w.duration is None else w.duration * w.rate)
-        / w.rate
-    )
-
-
-def _unit_arrivals(
-    rng: np.random.Generator, *, count: int | None, until: float | None
-) -> NDArray[np.float64]:
-    """Times of a Poisson process of rate 1: `count` of them, or all before `until`."""
-    if count is not None:
-        return np.cumsum(rng.exponential(size=count))
-    assert until is not None  # noqa: S101 - one of the two is given
-    parts = [np.zeros(0)]
-    reached = 0.0
-    while reached < until:
-        parts.append(reached + np.cumsum(rng.exponential(size=CHUNK)))
-        reached = float(parts[-1][-1])
-    times = np.concatenate(parts)
-    return times[times < until]
-
-
-def _bursty_times(w: Workload, rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A two-state Markov-modulated Poisson process whose mean rate is `rate`.
-
-    A Poisson process of rate 1 runs in "work" time; work accrues at the rate of the state that real time
-    is in, so mapping arrivals back through that piecewise linear function gives the modulated process.
-    """
-    quiet_rate = rate / (1 - w.burst_share + w.burst_share * w.burst_ratio)
-    rates = np.array([quiet_rate, quiet_rate * w.burst_ratio])
-    stays = np.array([w.burst_seconds * (1 - w.burst_share) / w.burst_share, w.burst_seconds])
-    arrivals_rng, state_rng = rng.spawn(2)
-    state = int(state_rng.random() < w.burst_share)
-    unit = _unit_arrivals(arrivals_rng, count=w.requests, until=None) if w.requests is not None else None
-    time, work = _state_path(state, stays, rates, state_rng, seconds=w.duration, arrivals=unit)
-    if unit is None:
-        whole_work = float(np.interp(cast("float", w.duration), time, work))
-        unit = _unit_arrivals(arrivals_rng, count=None, until=whole_work)
-    return np.interp(unit, work, time)
-
-
-def _state_path(
-    state: int,
-    stays: NDArray[np.float64],
-    rates: NDArray[np.float64],
-    rng: np.random.Generator,
-    *,
-    seconds: float | None,
-    arrivals: NDArray[np.float64] | None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Knots (seconds, work done) of alternating states, long enough for `seconds` or for the last arrival."""
-    time, work = np.zeros(1), np.zeros(1)
-    states = np.arange(CHUNK) + state  # CHUNK is even, so that every chunk starts in the same state
-    while (
-        (time[-1] < seconds)
-        if seconds is not None
-        else (work[-1] < cast("NDArray[np.float64]", arrivals)[-1])
-    ):
-        lengths = rng.exponential(stays[states % 2])
-        time = np.concatenate([time, time[-1] + np.cumsum(lengths)])
-        work = np.concatenate([work, work[-1] + np.cumsum(lengths * rates[states % 2])])
-    return time, work
 
 
 def _tools(tool: str | Mapping[str, float], rng: np.random.Generator) -> Iterator[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mcpnb.errors import McpnbError
 from mcpnb.lab.background import PLACES, Traffic, traffic
 from mcpnb.lab.terminal import indented, table, troubles
 from mcpnb.model import USABLE_STATES
@@ -161,8 +162,6 @@ class Demo:
             self._say(indented(str(answers[-1].explain())))
 
     def _ask(self, fleet: LabFleet, tool: str, **arguments: Any) -> Result | None:
-        from mcpnb.errors import McpnbError  # noqa: PLC0415
-
         try:
             result = fleet.call(tool, arguments)
         except McpnbError as error:
@@ -214,13 +213,20 @@ class Demo:
         began = time.monotonic()
         dead = [status.server for status in fleet.status() if fleet.pid(status.server) is None]
         for server in dead:
-            fleet.restart(server)
+            self._restart(fleet, server)
         back = _until(fleet, lambda: _all_connected(fleet), self._size.patience)
         who = " and ".join(dead) or "nobody"
         how = (
             f"all connected again after {time.monotonic() - began:.1f} s" if back else "not all connected yet"
         )
         self._say(f"\n  started {who} again: {how}\n")
+
+    def _restart(self, fleet: LabFleet, server: str) -> None:
+        try:
+            fleet.restart(server)
+        except McpnbError as error:
+            # Somebody keeps killing it. That is no reason to stop: the others answer.
+            self._say(f"  {error}")
 
     # -- 4
 

@@ -19,7 +19,7 @@ from typing import IO
 from mcpnb.errors import McpnbError
 from mcpnb.lab.servers.serving import HANG, READY
 
-__all__ = ["PidFile", "Port", "ServerProcess", "hang", "kill_group", "python_module"]
+__all__ = ["NotStarted", "PidFile", "Port", "ServerProcess", "hang", "kill_group", "python_module"]
 
 _TAIL = 12
 """Lines of standard error that an error message shows."""
@@ -49,6 +49,14 @@ def hang(pid: int) -> None:
         raise McpnbError("this system cannot hang a process; use crash() instead")
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, HANG)
+
+
+class NotStarted(McpnbError):
+    """A server process that did not come up."""
+
+    def __init__(self, server: str, why: str, last_words: str, *, killed: bool) -> None:
+        self.server, self.killed = server, killed
+        super().__init__(f"{server} did not start: it {why}.{last_words}")
 
 
 class Port:
@@ -104,19 +112,19 @@ class ServerProcess:
         """Return when the server has said that it answers.
 
         Raises:
-            McpnbError: It ended instead, or stayed silent for `timeout` seconds and was killed.
+            NotStarted: It ended instead, or stayed silent for `timeout` seconds and was killed.
         """
         process = self._process
         if process is None or process.stdout is None:
-            raise McpnbError(f"{self.name} was not launched")
+            raise NotStarted(self.name, "was not launched", "", killed=False)
         line = _first_line(process.stdout, timeout)
         if line is not None and line.startswith(READY.encode()):
             return
         self.kill()
-        why = (
-            f"stayed silent for {timeout:g} s" if line is None else f"ended with status {process.returncode}"
-        )
-        raise McpnbError(f"{self.name} did not start: it {why}.{self._complaint()}")
+        if line is None:
+            raise NotStarted(self.name, f"stayed silent for {timeout:g} s", self._last_words(), killed=False)
+        status = process.returncode
+        raise NotStarted(self.name, f"ended with status {status}", self._last_words(), killed=status < 0)
 
     def kill(self) -> None:
         """End the process and its children at once and wait until they are gone."""
@@ -129,7 +137,7 @@ class ServerProcess:
             if pipe is not None:
                 pipe.close()
 
-    def _complaint(self) -> str:
+    def _last_words(self) -> str:
         lines = self._stderr.read_text(errors="replace").splitlines()[-_TAIL:]
         return "".join(f"\n  {line}" for line in lines)
 

@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from mcpnb.config import ServerConfig
 from mcpnb.errors import McpnbError, suggest
-from mcpnb.lab.processes import PidFile, Port, ServerProcess, hang, kill_group, python_module
+from mcpnb.lab.processes import NotStarted, PidFile, Port, ServerProcess, hang, kill_group, python_module
 from mcpnb.lab.profile import Behaviour, Profile, ProfileFile
 from mcpnb.lab.servers import module_of
 from mcpnb.lab.servers.serving import Identity
@@ -79,6 +79,16 @@ class Replica(ABC):
     def wait_ready(self, timeout: float) -> None:  # noqa: B027 - as above
         """Wait until it answers, at most `timeout` seconds."""
 
+    def bring_up(self, timeout: float) -> None:
+        """Wait until it answers; start it once more when somebody killed it before it did."""
+        try:
+            self.wait_ready(timeout)
+        except NotStarted as error:
+            if not error.killed:
+                raise
+            self.launch()
+            self.wait_ready(timeout)
+
     @abstractmethod
     def crash(self) -> None:
         """Kill it in the middle of whatever it does."""
@@ -91,7 +101,7 @@ class Replica(ABC):
         """Bring it back, whatever state it is in; what its connection starts, the connection brings back."""
         self.crash()
         self.launch()
-        self.wait_ready(timeout)
+        self.bring_up(timeout)
 
     def close(self) -> None:
         """End it; nothing is left of it."""
@@ -245,7 +255,7 @@ class Rack:
                 replica.launch()
             meanwhile()
             for replica in self._replicas.values():
-                replica.wait_ready(start_timeout)
+                replica.bring_up(start_timeout)
         except BaseException:
             self.close()
             raise

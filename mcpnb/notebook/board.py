@@ -1,7 +1,7 @@
 """The dashboard as a picture: from statuses, attempts and events at one time to HTML. No widget, no clock.
 
-It owns what stands where and what is left out when there is too much. The live dashboard sends it again and again;
-a saved notebook keeps the last one. The same inputs give the same HTML, so that nothing needs to be sent twice.
+It owns what stands where and what is left out when there is too much. The live dashboard sends it again and
+again; a saved notebook keeps the last one. The same inputs give the same HTML, so that nothing is sent twice.
 """
 
 from __future__ import annotations
@@ -72,9 +72,11 @@ def board_html(moment: Moment, *, palette: Palette = SERVERS, foot: str = "", li
         palette.accent(server)
     cut_up = series(moment.columns, buckets=BUCKETS, span=moment.span, now=moment.now)
     columns = moment.columns.where(moment.columns.started_at >= cut_up.edges[0])
+    below = f'<span>{moment.note}</span><span class="mcpnb-dim">{foot}</span>'
     return (
-        f'<section class="mcpnb-card mcpnb-top">{_head(moment, columns)}{_table(moment, columns, cut_up, palette, live=live)}'
-        f'<div class="mcpnb-foot"><span>{moment.note}</span><span class="mcpnb-dim">{foot}</span></div></section>'
+        f'<section class="mcpnb-card mcpnb-top">{_head(moment, columns)}'
+        f"{_table(moment, columns, cut_up, palette, live=live)}"
+        f'<div class="mcpnb-foot">{below}</div></section>'
         f"{_charts(moment, cut_up, declared, palette)}{_events(moment.events)}"
     )
 
@@ -148,7 +150,7 @@ def _charts(moment: Moment, cut_up: Series, declared: Sequence[str], palette: Pa
         empty = '<p class="mcpnb-dim mcpnb-empty">no calls in this time</p>'
         return _pair(titles, (empty, empty))
     marks = list(marks_of(moment.events, float(cut_up.edges[0]), float(cut_up.edges[-1])))
-    start = f"−{ago}"
+    start = f"\N{MINUS SIGN}{ago}"
     latency = svg.line_chart(_latencies(cut_up, declared, palette), title=titles[0], start=start, marks=marks)
     share = svg.share_chart(_shares(cut_up, declared, palette), title=titles[1], start=start, marks=marks)
     return _pair(titles, (latency, share))

@@ -1,10 +1,10 @@
 """The live dashboard: widgets around the board, kept true while calls run.
 
-It owns the controls, their handlers and the refreshes. It knows no client and no lab: it reads a fleet through
+It owns what the controls do and when to refresh. It knows no client and no lab: it reads a fleet through
 `FleetView`, and whatever else belongs on it comes as a `Panel`.
 
 Widgets' handlers run on the main thread or at once on a thread of their own, and the refreshes run on the
-scheduler's: nothing here assumes a loop, and nothing raises into any of them; what goes wrong stands in the widget.
+scheduler's: nothing here assumes a loop, and nothing raises into any of them; what goes wrong is shown.
 """
 
 from __future__ import annotations
@@ -34,8 +34,13 @@ _STAMP: Final = "<!--stamp-->"
 class FleetView(Protocol):
     """A fleet, as far as a dashboard needs it."""
 
-    strategy: str
-    """The routing strategy's name; setting it takes effect on running calls."""
+    @property
+    def strategy(self) -> str:
+        """The routing strategy's name; setting it takes effect on running calls."""
+        ...
+
+    @strategy.setter
+    def strategy(self, choice: str) -> None: ...
 
     @property
     def name(self) -> str:
@@ -260,4 +265,4 @@ class Dashboard:
 
 
 def _did(what: str, code: str) -> str:
-    return f'<span class="mcpnb-good">✓</span> {escape(what)} <span class="mcpnb-dim">·</span> <code>{escape(code)}</code>'
+    return f'<span class="mcpnb-good">✓</span> {escape(what)} · <code>{escape(code)}</code>'

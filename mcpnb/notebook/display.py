@@ -1,7 +1,7 @@
 """What fleets, results, explanations and aggregates look like: plain functions from values to HTML and text.
 
-It owns the pictures of values that do not live; the dashboard owns the one that does. It calls no server and changes
-nothing. Everything that a server sent goes through `markup`.
+It owns the pictures of values that do not live; the dashboard owns the one that does. It calls no server and
+changes nothing. Everything that a server sent goes through `markup`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final
 
 from mcpnb.model import AttemptRecord, Explanation, ServerStatus
 from mcpnb.notebook import servers as table
@@ -306,10 +306,8 @@ def _conflict_count(count: int) -> str:
 
 
 def _source_lane(source: Source) -> svg.Lane:
-    shown = table.look(table.OUTCOMES, source.outcome)
-    bar = svg.Bar(
-        0.0, source.latency, SERVERS.accent(source.server), _ending(source.outcome), f"{duration(source.latency)} · {shown}"
-    )  # fmt: skip
+    words = f"{duration(source.latency)} · {table.look(table.OUTCOMES, source.outcome)}"
+    bar = svg.Bar(0.0, source.latency, SERVERS.accent(source.server), _ending(source.outcome), words)
     return svg.Lane(source.server, [bar])
 
 
@@ -357,68 +355,24 @@ def _conflicts(conflicts: Sequence[Disagreement]) -> str:
 def aggregate_text(aggregate: Aggregate) -> str:
     """The same for viewers without HTML."""
     a = aggregate
+    answered = f"{len(a.results)} of {len(a.sources)} servers"
+    head = f"{visible(a.tool)} from {answered}, fused by {a.method}, confidence {percent(a.confidence)}"
+    shown = a.value if isinstance(a.value, str) else compact(a.value)
     rows = [
         (s.server, str(table.look(table.OUTCOMES, s.outcome)), duration(s.latency), shorten(s.error, 80))
         for s in a.sources
     ]
-    head = f"{visible(a.tool)} from {len(a.results)} of {len(a.sources)} servers, fused by {a.method}, confidence {percent(a.confidence)}"
-    shown = a.value if isinstance(a.value, str) else compact(a.value)
-    parts = [head, visible(shorten(shown, _TEXT_LIMIT), lines=True)]
-    parts.append(table.text_table(("server", "outcome", "latency", "error"), rows, right=frozenset({2})))
-    parts += [
-        f"they disagree: {visible(shorten(compact(_fields(conflict)), 200))}" for conflict in a.conflicts
+    sources = table.text_table(("server", "outcome", "latency", "error"), rows, right=frozenset({2}))
+    split = [
+        f"they disagree on {visible(c.key)}: {visible(shorten(compact(dict(c.values)), 200))}"
+        for c in a.conflicts
     ]
-    return "\n".join(parts)
+    return "\n".join([head, visible(shorten(shown, _TEXT_LIMIT), lines=True), sources, *split])
 
 
 def aggregate_bundle(aggregate: Aggregate) -> dict[str, str]:
     """The MIME bundle of an aggregate."""
     return bundle(aggregate_html(aggregate), aggregate_text(aggregate))
-
-
-# -- a call in the background
-
-
-@runtime_checkable
-class Running(Protocol):
-    """A call in the background, as far as it is looked at here."""
-
-    label: str
-    progress: object
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds."""
-        ...
-
-    def done(self) -> bool: ...  # noqa: D102 - concurrent.futures names it
-    def cancelled(self) -> bool: ...  # noqa: D102
-    def exception(self, timeout: float | None = None) -> BaseException | None: ...  # noqa: D102
-
-
-def future_look(future: Running) -> table.Look:
-    """Whether a call runs, ended, failed or was cancelled."""
-    if not future.done():
-        return table.Look("◌", "running", "dim")
-    if future.cancelled():
-        return table.OUTCOMES["cancelled"]
-    return table.Look("✕", "failed", "bad") if future.exception() else table.Look("✓", "done", "good")
-
-
-def future_html(future: Running) -> str:
-    """One line: what, how far, how long, and the error if there is one."""
-    pills = (duration(future.elapsed), escape(future.progress) if future.progress else "")
-    failed = future.done() and not future.cancelled() and future.exception()
-    error = f"<p>{name(type(failed).__name__)}: {cut(str(failed))}</p>" if failed else ""
-    return _card(_head(f"{name(future.label)} {future_look(future).html}", pills), error)
-
-
-def future_bundle(future: Running) -> dict[str, str]:
-    """The MIME bundle of a call in the background."""
-    far = f", {future.progress}" if future.progress else ""
-    return bundle(
-        future_html(future), f"{future.label}: {future_look(future)}, {duration(future.elapsed)}{far}"
-    )
 
 
 def mimebundle(value: object) -> dict[str, str]:
@@ -438,7 +392,5 @@ def mimebundle(value: object) -> dict[str, str]:
             return aggregate_bundle(value)
         case [ServerStatus(), *_]:
             return fleet_bundle("fleet", "", list(value))
-        case Running():
-            return future_bundle(value)
         case _:
             raise TypeError(f"no picture for a {type(value).__name__}")

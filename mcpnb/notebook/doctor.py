@@ -245,8 +245,8 @@ def _imports(facts: Facts) -> Iterator[Finding]:
             "Move the environment to a local disk.",
         )
     else:
-        took = "was loaded before" if facts.import_seconds is None else f"took {facts.import_seconds:.1f} s"
-        yield Finding("fine", f"The MCP SDK {took}.")
+        took = "" if facts.import_seconds is None else f", which took {facts.import_seconds:.1f} s"
+        yield Finding("fine", f"The MCP SDK is imported{took}.")
     if facts.slow_formats:
         yield Finding(
             "note",

@@ -1,6 +1,7 @@
 """The dashboard's widgets: controls, the board's place, a button per server that is down, further panels.
 
-It owns widgets and where they stand. It knows no fleet: it is told what to show, and tells what was asked for.
+It owns widgets and where they stand. It knows no fleet: it is told what to show, and tells what was asked
+for.
 """
 
 from __future__ import annotations
@@ -124,6 +125,11 @@ class Face:
 
     # -- how it is made
 
+    @staticmethod
+    def _told(action: Callable[[Any], None]) -> Callable[[Mapping[str, Any]], None]:
+        """An observer that hands the new value on."""
+        return lambda change: action(change["new"])
+
     def _layout(self, **fields: str) -> Any:
         return self._w.Layout(**fields)
 
@@ -141,7 +147,7 @@ class Face:
             style={"description_width": "initial"},
             layout=self._layout(width="240px"),
         )
-        menu.observe(lambda change: self._controls.choose(menu, change["new"]), "value")
+        menu.observe(self._told(lambda new: self._controls.choose(menu, new)), "value")
         return menu
 
     def _options(self, strategy: str) -> list[tuple[str, str]]:
@@ -165,7 +171,7 @@ class Face:
             style={"description_width": "initial"},
             layout=self._layout(width="154px"),
         )
-        menu.observe(lambda change: self._controls.look_back(change["new"]), "value")
+        menu.observe(self._told(self._controls.look_back), "value")
         return menu
 
     def _pause_button(self) -> Any:
@@ -188,7 +194,11 @@ class Face:
             tooltip=f"Reconnect {server} now instead of waiting for the next attempt",
             layout=self._layout(width="92px", height=f"{_BUTTON}px"),
         )
-        button.on_click(lambda _: self._controls.reconnect(button, server))
+
+        def clicked(_: object) -> None:
+            self._controls.reconnect(button, server)
+
+        button.on_click(clicked)
         return button
 
     def _panel(self, panel: Panel) -> Any:
@@ -198,4 +208,4 @@ class Face:
     def _watch_pages(self) -> None:
         """Learn whether any page shows the root: a page that knows how to count counts from here."""
         self.root._view_count = 0  # noqa: SLF001 - ipywidgets' own way to ask for it
-        self.root.observe(lambda change: self._controls.seen(change["new"] or 0), "_view_count")
+        self.root.observe(self._told(lambda new: self._controls.seen(new or 0)), "_view_count")

@@ -72,11 +72,11 @@ class _Verbs:
             ToolError: The tool said no.
             NoServerAvailable, ServerDisconnected, CallTimeout: No answer, and why.
         """
-        return get_portal().call(self._call, tool, arguments, named)
+        return get_portal().call(self.routed, tool, arguments, named)
 
     def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> Result:
         """The SDK's shape of `call`."""
-        return get_portal().call(self._call, name, arguments, {})
+        return get_portal().call(self.routed, name, arguments, {})
 
     def gather(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Aggregate:
         """Call a tool on every server that has it, at once, and fuse the answers.
@@ -84,12 +84,14 @@ class _Verbs:
         Raises:
             NoServerAvailable: All of them failed; a line per server.
         """
-        return get_portal().call(self._gather, tool, arguments, named)
+        return get_portal().call(self.gathered, tool, arguments, named)
 
-    def submit(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Future[Result]:
+    def submit(
+        self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any
+    ) -> Future[Result]:
         """Start a call and do not wait: the cell goes on. `.result()`, `.cancel()`, `.done()`."""
         future = Future[Result](tool)
-        get_portal().start(future, self._call, tool, arguments, named)
+        get_portal().start(future, self.routed, tool, arguments, named)
         return future
 
     @property
@@ -97,12 +99,16 @@ class _Verbs:
         """The same verbs as awaitables, for cells that use top-level await."""
         return AsyncVerbs(self)
 
-    async def _call(self, tool: str, arguments: Mapping[str, Any] | None, named: Mapping[str, Any]) -> Result:
+    async def routed(
+        self, tool: str, arguments: Mapping[str, Any] | None, named: Mapping[str, Any]
+    ) -> Result:
+        """`call` as it runs on the portal's loop."""
         return Result.of(await self._view.call_tool(tool, {**(arguments or {}), **named}))
 
-    async def _gather(
+    async def gathered(
         self, tool: str, arguments: Mapping[str, Any] | None, named: Mapping[str, Any]
     ) -> Aggregate:
+        """`gather` as it runs on the portal's loop."""
         return Aggregate.of(await self._view.gather(tool, {**(arguments or {}), **named}))
 
 
@@ -114,15 +120,17 @@ class AsyncVerbs:
 
     async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Result:
         """See `Fleet.call`."""
-        return await get_portal().run(self._verbs._call, tool, arguments, named)  # noqa: SLF001 - its other half
+        return await get_portal().run(self._verbs.routed, tool, arguments, named)
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> Result:
         """See `Fleet.call_tool`."""
         return await self.call(name, arguments)
 
-    async def gather(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Aggregate:
+    async def gather(
+        self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any
+    ) -> Aggregate:
         """See `Fleet.gather`."""
-        return await get_portal().run(self._verbs._gather, tool, arguments, named)  # noqa: SLF001 - its other half
+        return await get_portal().run(self._verbs.gathered, tool, arguments, named)
 
 
 class View(_Verbs):
@@ -317,7 +325,9 @@ def _name_of(source: Any) -> str:
     """A short name for what a fleet connects to."""
     if isinstance(source, str | Path):
         text = str(source)
-        return text.split("//", 1)[1].split("/", 1)[0].rpartition("@")[2] if "://" in text else Path(text).stem
+        return (
+            text.split("//", 1)[1].split("/", 1)[0].rpartition("@")[2] if "://" in text else Path(text).stem
+        )
     if isinstance(source, dict) and "mcpServers" not in source:
         return "+".join(str(key) for key in list(source)[:3])
     return "fleet"

@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 
 from mcpnb.notebook.palette import css_variables
 
-# C0 and C1 controls, soft hyphen, zero-width and bidi controls, line separators, lone surrogates, byte order marks,
-# interlinear marks, and the tag block, which can carry instructions that no reader sees. Zero-width joiners
-# stay: emoji and several scripts need them.
+# C0 and C1 controls, soft hyphen, zero-width and bidi controls, line separators, lone surrogates, byte
+# order marks, interlinear marks, and the tag block, which can carry instructions that no reader sees.
+# Zero-width joiners stay: emoji and several scripts need them.
 _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -262,7 +262,7 @@ def style() -> str:
 def page(body: str, text: str) -> str:
     """A whole representation: style, HTML, and the text for viewers that strip the style.
 
-    The body is hidden by an inline style that our own style sheet overrules: without the sheet only the text shows.
+    An inline style hides the body and our style sheet overrules it: without the sheet only the text shows.
     """
     return (
         f'{style()}<pre class="mcpnb-text">{escape(text, lines=True)}</pre>'

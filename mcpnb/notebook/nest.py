@@ -100,7 +100,7 @@ class _ThreadedRun:
         except KeyboardInterrupt:
             self._cancel()
             self._wait()
-            raise
+            raise KeyboardInterrupt from None  # without the frames that only waited
         return self._outcome.result()
 
     def _wait(self) -> None:

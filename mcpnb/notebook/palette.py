@@ -37,18 +37,18 @@ _NAMES_PER_DASH: Final = 4
 class Accent(NamedTuple):
     """What a name looks like: the place of its tone and its dash pattern (SVG lengths, empty is solid)."""
 
-    index: int
+    slot: int
     dash: str
 
     @property
     def tone(self) -> Tone:
         """The pair of colours."""
-        return TONES[self.index]
+        return TONES[self.slot]
 
     @property
     def css(self) -> str:
         """The class that sets `color` to this accent."""
-        return f"mcpnb-a{self.index}"
+        return f"mcpnb-a{self.slot}"
 
 
 class Palette:

@@ -1,7 +1,7 @@
 """Final pictures with matplotlib: latency, timeline, errors and share of traffic from the log of attempts.
 
-It owns one style and the drawing. It never touches pyplot, so that it may run on any thread, and it returns Axes
-that a notebook shows as their picture. Each picture brings its own light card, readable on light and dark pages.
+It owns one style and the drawing. It never touches pyplot, so that any thread may draw, and it returns Axes
+that a notebook shows as their picture. Each picture brings its own light card, readable on any page.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _BUCKETS: Final = 60
 _ROWS: Final = 30
 """Rows that one picture can hold and still be read."""
 _OUTCOME_TONES: Final = {
-    "ok": "#d9dee5", "tool_error": "#c79a2b", "timeout": "#c4201c", "disconnected": "#7b1fa2", "refused": "#e07a5f",
-    "rejected": "#46627f", "cancelled": "#9aa3af",
+    "ok": "#d9dee5", "tool_error": "#c79a2b", "timeout": "#c4201c", "disconnected": "#7b1fa2",
+    "refused": "#e07a5f", "rejected": "#46627f", "cancelled": "#9aa3af",
 }  # fmt: skip
 
 
@@ -54,7 +54,7 @@ class PictureAxes(Axes):
 
     def _repr_mimebundle_(
         self,
-        include: object = None,
+        include: object = None,  # noqa: ARG002 - IPython's signature
         exclude: object = None,  # noqa: ARG002
     ) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
         figure = self.get_figure(root=True)
@@ -105,7 +105,7 @@ class Plots:
 def latency(
     log: AttemptLog, ax: Axes | None = None, *, by: str = "server", window: float | None = None
 ) -> Axes:
-    """How long answers took: a line from the fastest to p99 per row, thick from p25 to p75, p50 and p95 marked.
+    """How long answers took: a line from the fastest to p99, thick from p25 to p75, p50 and p95 marked.
 
     Args:
         log: The attempts.
@@ -119,7 +119,7 @@ def latency(
     columns = _windowed(log, window)
     names, codes = _groups(columns.where(answered(columns)), by)
     columns = columns.where(answered(columns))
-    ax = ax or _axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
+    ax = ax if ax is not None else _axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
     quantiles = grouped_quantiles(
         codes, columns.latency * 1000, len(names), (0.0, 0.25, 0.5, 0.75, 0.95, 0.99)
     )
@@ -139,16 +139,13 @@ def _latency_row(ax: Axes, row: int, q: Floats, colour: str) -> None:
     ax.plot([p25, p75], [row, row], color=colour, lw=7, alpha=0.45, solid_capstyle="butt")
     ax.plot([p50], [row], "o", color=colour, ms=7)
     ax.plot([p95], [row], "|", color=colour, ms=15, mew=2.2)
-    ax.annotate(
-        f"{number(p50, 2)} · {number(p95, 2)}", (p99, row), xytext=(8, 0), textcoords="offset points", va="center",
-        color=SOFT, fontsize=8.5, annotation_clip=False,
-    )  # fmt: skip
+    _beside(ax, f"{number(p50, 2)} · {number(p95, 2)}", (p99, row), SOFT, gap=8)
 
 
 def timeline(log: AttemptLog, ax: Axes | None = None, *, window: float | None = None) -> Axes:
     """p95 per server over time, labelled at the lines' ends; failed attempts as crosses on the time axis."""
     columns = _windowed(log, window)
-    ax = ax or _axes()
+    ax = ax if ax is not None else _axes()
     begin, span = _extent(columns)
     cut = series(columns, buckets=_BUCKETS, span=span, now=begin + span)
     middles = (cut.edges[:-1] + cut.edges[1:]) / 2 - begin
@@ -159,7 +156,7 @@ def timeline(log: AttemptLog, ax: Axes | None = None, *, window: float | None = 
         ax.plot(where, np.zeros_like(where), "x", color=SERVERS.accent(name).tone.light, ms=6, mew=1.6)
     _title(ax, "p95 by server", "seconds since the first call shown", "p95 latency, ms")
     if cut.errors.any():
-        _legend_line(ax, "× attempts that failed")
+        _legend_line(ax, "\N{MULTIPLICATION SIGN} attempts that failed")
     _over_time(ax, span)
     return ax
 
@@ -175,34 +172,32 @@ def errors(
     """How attempts ended, as shares per row; the share of good answers is left pale."""
     columns = _windowed(log, window)
     names, codes = _groups(columns, by)
-    ax = ax or _axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
+    ax = ax if ax is not None else _axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
     counts = np.zeros((len(names), len(OUTCOMES)))
     np.add.at(counts, (codes, columns.outcome), 1)
     totals = counts.sum(axis=1)
-    shares = 100 * counts / np.maximum(totals, 1)[:, None]
-    left = np.zeros(len(names))
-    for place in sorted(range(len(OUTCOMES)), key=lambda place: OUTCOMES[place] == "ok"):
-        if counts[:, place].any():
-            kind = OUTCOMES[place]
-            ax.barh(
-                range(len(names)),
-                shares[:, place],
-                left=left,
-                height=0.55,
-                color=_OUTCOME_TONES[kind],
-                label=_words(kind),
-            )
-            left += shares[:, place]
+    _outcome_bars(ax, 100 * counts / np.maximum(totals, 1)[:, None])
     _rows(ax, [f"{name}  ({count(int(total))})" for name, total in zip(names, totals, strict=True)])
-    _failed_words(ax, counts, totals)
+    _failed_words(ax, counts[:_ROWS], totals[:_ROWS])
     _title(ax, f"How attempts ended, by {by}", "share of attempts, %")
     ax.set_xlim(0, 100)
     if len(names):
         ax.legend(
-            loc="lower right", bbox_to_anchor=(1.015, 0.985), ncols=7, frameon=False, fontsize=8, labelcolor=SOFT,
-            borderpad=0.2, columnspacing=1.2, handlelength=1,
+            loc="lower right", bbox_to_anchor=(1.015, 0.985), ncols=7, frameon=False, fontsize=8,
+            labelcolor=SOFT, borderpad=0.2, columnspacing=1.2, handlelength=1,
         )  # fmt: skip
     return ax
+
+
+def _outcome_bars(ax: Axes, shares: Floats) -> None:
+    """Stacked bars of shape (rows, outcomes), faults first and good answers last."""
+    left = np.zeros(len(shares))
+    for place in sorted(range(len(OUTCOMES)), key=lambda place: OUTCOMES[place] == "ok"):
+        if shares[:, place].any():
+            kind, width = OUTCOMES[place], shares[:, place]
+            tone = _OUTCOME_TONES[kind]
+            ax.barh(range(len(shares)), width, left=left, height=0.55, color=tone, label=_words(kind))
+            left = left + width
 
 
 def _words(kind: str) -> str:
@@ -213,16 +208,13 @@ def _failed_words(ax: Axes, counts: Floats, totals: Floats) -> None:
     faults = counts[:, [kind in FAULTS for kind in OUTCOMES]].sum(axis=1)
     for row, (bad, total) in enumerate(zip(faults, totals, strict=True)):
         words = f"{bad:.0f} of {total:.0f} failed" if bad else "none failed"
-        ax.annotate(
-            words, (100, row), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8.5,
-            color="#a81b17" if bad else SOFT, annotation_clip=False,
-        )  # fmt: skip
+        _beside(ax, words, (100, row), "#a81b17" if bad else SOFT)
 
 
 def share(log: AttemptLog, ax: Axes | None = None, *, window: float | None = None) -> Axes:
     """Which server got which share of the attempts over time, stacked."""
     columns = _windowed(log, window)
-    ax = ax or _axes()
+    ax = ax if ax is not None else _axes()
     begin, span = _extent(columns)
     cut = series(columns, buckets=_BUCKETS // 3, span=span, now=begin + span)
     totals = cut.count.sum(axis=0)
@@ -328,10 +320,15 @@ def _last(line: Any) -> float:
 
 def _direct(ax: Axes, y: float, text: str, colour: str) -> None:
     """A label right of the plot at height `y`, in data units."""
-    ax.annotate(
-        text, (1, y), xycoords=ax.get_yaxis_transform(), xytext=(6, 0), textcoords="offset points", va="center",
-        color=colour, fontsize=9, fontweight="bold", annotation_clip=False,
-    )  # fmt: skip
+    _beside(ax, text, (1, y), colour, xycoords=ax.get_yaxis_transform(), fontsize=9, fontweight="bold")
+
+
+def _beside(
+    ax: Axes, text: str, at: tuple[float, float], colour: str, *, gap: float = 6, **style: Any
+) -> None:
+    """Words `gap` points right of a place, inside of the plot or not."""
+    style = {"fontsize": 8.5, "annotation_clip": False, **style}
+    ax.annotate(text, at, xytext=(gap, 0), textcoords="offset points", va="center", color=colour, **style)
 
 
 def _apart(places: Floats, step: float, high: float) -> list[float]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 FASTEST: Final = 10.0
-"""Beats per second at most: the notebook server drops messages beyond 1000 a second, of all dashboards together."""
+"""Beats per second at most: a notebook server drops what goes beyond 1000 messages a second in all."""
 
 Cancel = Callable[[], None]
 

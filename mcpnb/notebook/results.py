@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mcpnb import result as core
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Result(core.Result):
-    """The answer of one tool: `.value`, `.df`, `.text`, `.content`, `.raw`, `.server`, `.latency`, `.explain()`."""
+    """The answer of one tool: `.value`, `.df`, `.text`, `.content`, `.raw`, `.server`, `.explain()`."""
 
     @classmethod
     def of(cls, result: core.Result) -> Result:
@@ -35,29 +35,27 @@ class Result(core.Result):
 
     def explain(self) -> Shown:
         """Candidates, who was filtered out, what the strategy saw, every attempt."""
-        return Shown(super().explain())
+        return Shown.of(super().explain())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
         return display.result_bundle(self)
 
 
-class Shown:
-    """An explanation that can be looked at; it has all attributes of `mcpnb.model.Explanation`."""
+class Shown(Explanation):
+    """An explanation that can be looked at."""
 
-    def __init__(self, explanation: Explanation) -> None:
-        self._explanation = explanation
+    __slots__ = ()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._explanation, name)
-
-    def __str__(self) -> str:
-        return str(self._explanation)
+    @classmethod
+    def of(cls, explanation: Explanation) -> Shown:
+        """The same explanation, for a notebook."""
+        return cls(**{field.name: getattr(explanation, field.name) for field in fields(explanation)})
 
     def __repr__(self) -> str:
-        return str(self._explanation)
+        return str(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
-        return display.explanation_bundle(self._explanation)
+        return display.explanation_bundle(self)
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,7 +1,7 @@
 """The table of servers, as HTML and as text, for the fleet's representation and for the dashboard.
 
-It owns the words, symbols and tones of states, breakers and outcomes: colour never stands alone. It computes no
-figures and keeps no state.
+It owns the words, symbols and tones of states, breakers and outcomes: colour never stands alone. It computes
+no figures and keeps no state.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Look(NamedTuple):
     @property
     def html(self) -> str:
         """Symbol and word, coloured."""
-        return f'<span class="mcpnb-state mcpnb-{self.tone}"><span aria-hidden="true">{self.symbol}</span> {escape(self.word)}</span>'
+        symbol = f'<span aria-hidden="true">{self.symbol}</span>'
+        return f'<span class="mcpnb-state mcpnb-{self.tone}">{symbol} {escape(self.word)}</span>'
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.word}"
@@ -108,8 +109,10 @@ def usable(status: ServerStatus) -> bool:
 def who(status: ServerStatus, palette: Palette, *, compact: bool = False) -> str:
     """The server's cell: its accent, its name, what it is."""
     swatch = f'<span class="mcpnb-swatch {palette.accent(status.server).css}" aria-hidden="true"></span>'
-    about = "" if compact else f'<span class="mcpnb-small mcpnb-under">{escape(meta(status))}</span>'
-    return f'<span title="{escape(meta(status))}">{swatch}<span class="mcpnb-who">{name(status.server)}</span></span>{about}'
+    what = escape(meta(status))
+    about = "" if compact else f'<span class="mcpnb-small mcpnb-under" title="{what}">{what}</span>'
+    title = f' title="{what}"' if compact else ""
+    return f'<span class="mcpnb-who"{title}>{swatch}{name(status.server)}</span>{about}'
 
 
 def state_cell(status: ServerStatus, *, compact: bool = False) -> str:
@@ -130,7 +133,8 @@ def load_cell(status: ServerStatus, palette: Palette) -> str:
         return f"{status.in_flight}{waiting}"
     words = f"{status.in_flight} of {status.max_in_flight} calls in flight"
     bar = svg.meter(status.in_flight / status.max_in_flight, palette.accent(status.server), title=words)
-    return f'<span class="mcpnb-meterbox">{bar}<span class="mcpnb-dim">{status.in_flight}/{status.max_in_flight}</span></span>{waiting}'
+    figure = f'<span class="mcpnb-dim">{status.in_flight}/{status.max_in_flight}</span>'
+    return f'<span class="mcpnb-meterbox">{bar}{figure}</span>{waiting}'
 
 
 def errors_cell(rate: float) -> str:

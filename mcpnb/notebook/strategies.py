@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def strategies() -> pd.DataFrame:
-    """One row per routing strategy, by name: help, aliases, what it looks at, parameters with defaults and bounds."""
+    """One row per routing strategy: help, aliases, what it looks at, parameters with defaults and bounds."""
     import pandas as pd  # noqa: PLC0415 - loaded when first needed
 
     rows = [
@@ -21,7 +21,8 @@ def strategies() -> pd.DataFrame:
             "aliases": ", ".join(strategy.aliases),
             "looks_at": strategy.looks_at,
             "parameters": ", ".join(
-                f"{p.name}={p.default:g} ({p.minimum:g} to {p.maximum:g}: {p.help})" for p in strategy.parameters
+                f"{p.name}={p.default:g} ({p.minimum:g} to {p.maximum:g}: {p.help})"
+                for p in strategy.parameters
             ),
         }
         for name, strategy in available().items()

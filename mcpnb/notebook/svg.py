@@ -1,8 +1,8 @@
 """Charts as inline SVG on CSS variables: they follow the theme, stretch with the page and run no script.
 
-It owns scales, paths and the placing of labels. It knows no servers, no logs and no clock: it draws numbers that
-others worked out. Shapes live in a nested, stretched coordinate system; text stands outside of it in percent and
-pixels, so that it never stretches.
+It owns scales, paths and the placing of labels. It knows no servers, no logs and no clock: it draws numbers
+that others worked out. Shapes live in a nested, stretched coordinate system; text stands outside of it in
+percent and pixels, so that it never stretches.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LABEL_STEP: Final = 14
 _WORDS: Final = 34
 """Characters of a mark's words."""
 _CHARACTER: Final = 0.0195
-"""Their width each, as a part of a plot of usual width: a guess on the wide side, for text cannot be measured here."""
+"""Their width each as a part of a usual plot: a guess on the wide side, for nothing measures text here."""
 
 
 class Line(NamedTuple):
@@ -106,7 +106,8 @@ def meter(share: float, accent: Accent, *, title: str) -> str:
     filled = 100 * min(max(share, 0.0), 1.0)
     bar = f'<rect class="mcpnb-fill" width="{filled:.0f}%" height="8" rx="4"/>' if filled else ""
     return (
-        f'<svg class="mcpnb-meter {accent.css}" width="56" height="8" role="img" aria-label="{escape(title)}">'
+        f'<svg class="mcpnb-meter {accent.css}" width="56" height="8" role="img"'
+        f' aria-label="{escape(title)}">'
         f'<rect class="mcpnb-track" width="100%" height="8" rx="4"/>{bar}</svg>'
     )
 
@@ -146,10 +147,22 @@ def _line(line: Line, top: float, height: float) -> str:
 
 
 def _gridline(value: float, y: float) -> str:
-    return (
-        f'<line class="mcpnb-grid" x1="{LEFT}%" x2="{LEFT + PLOT}%" y1="{TOP + y:g}" y2="{TOP + y:g}"/>'
-        f'<text class="mcpnb-tick" x="{LEFT - 1}%" y="{TOP + y + 3.5:.1f}" text-anchor="end">{number(value, 2)}</text>'
-    )
+    tick = _text(LEFT - 1, TOP + y + 3.5, number(value, 2), anchor="end")
+    return _rule(LEFT, LEFT + PLOT, TOP + y) + tick
+
+
+def _rule(begin: float, end: float, y: float) -> str:
+    return f'<line class="mcpnb-grid" x1="{begin}%" x2="{end}%" y1="{y:g}" y2="{y:g}"/>'
+
+
+def _text(
+    x: float, y: float, text: str, *, css: str = "mcpnb-tick", anchor: str = "start", dx: int = 0
+) -> str:
+    """Words at `x` percent and `y` pixels; `text` is HTML already."""
+    shift = f' dx="{dx}"' if dx else ""
+    turn = f' text-anchor="{anchor}"' if anchor != "start" else ""
+    css = f' class="{css}"' if css else ""
+    return f'<text{css} x="{x:.4g}%" y="{y:g}"{shift}{turn}>{text}</text>'
 
 
 _SILENT: Final = 6
@@ -192,19 +205,19 @@ def _labels(labels: Sequence[_Label], height: float) -> str:
     """Direct labels right of the plot, moved apart where they would overlap."""
     places = spread([label.y for label in labels], 0, height, _LABEL_STEP)
     return "".join(
-        f'<text class="mcpnb-direct {label.css}" x="{RIGHT}%" y="{TOP + y + 4:.1f}">{escape(shorten(label.text, 14))}'
-        f'<tspan class="mcpnb-figure" dx="4">{label.figure}</tspan></text>'
+        _text(RIGHT, round(TOP + y + 4, 1), _named(label), css=f"mcpnb-direct {label.css}")
         for label, y in zip(labels, places, strict=True)
     )
 
 
+def _named(label: _Label) -> str:
+    return f'{escape(shorten(label.text, 14))}<tspan class="mcpnb-figure" dx="4">{label.figure}</tspan>'
+
+
 def _axis(start: str, marks: Sequence[Mark], height: float) -> str:
     y = TOP + height + 16
-    return (
-        f'<text class="mcpnb-tick" x="{LEFT}%" y="{y}">{escape(start)}</text>'
-        f'<text class="mcpnb-tick" x="{LEFT + PLOT}%" y="{y}" text-anchor="end">now</text>'
-        f"{''.join(_mark(mark, height, level) for mark, level in _levels(marks))}"
-    )
+    ends = _text(LEFT, y, escape(start)) + _text(LEFT + PLOT, y, "now", anchor="end")
+    return ends + "".join(_mark(mark, height, level) for mark, level in _levels(marks))
 
 
 def _levels(marks: Sequence[Mark]) -> Iterable[tuple[Mark, int | None]]:
@@ -228,14 +241,11 @@ def _mark(mark: Mark, height: float, level: int | None) -> str:
     x = LEFT + PLOT * min(max(mark.at, 0.0), 1.0)
     anchor, shift = ("end", -4) if _turned(mark) else ("start", 4)
     y = TOP - 8 - 13 * (level or 0)
-    words = (
-        f'<text x="{x:.2f}%" dx="{shift}" y="{y}" text-anchor="{anchor}">{escape(shorten(mark.text, _WORDS))}</text>'
-        if level is not None
-        else ""
-    )
+    text = escape(shorten(mark.text, _WORDS))
+    words = "" if level is None else _text(x, y, text, css="", anchor=anchor, dx=shift)
     return (
         f'<g class="mcpnb-mark mcpnb-{mark.tone}"><title>{escape(mark.text)}</title>'
-        f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{y - 8}" y2="{TOP + height}"/>{words}</g>'
+        f'<line x1="{x:.4g}%" x2="{x:.4g}%" y1="{y - 8}" y2="{TOP + height}"/>{words}</g>'
     )
 
 
@@ -356,7 +366,7 @@ _TRACK: Final = 46.0
 
 
 def race_strip(lanes: Sequence[Lane], *, title: str) -> str:
-    """Who ran against whom, a lane each: winners full, cancelled pale, failed hatched by outline, waits as a thin line."""
+    """Who ran against whom, a lane each: winners full, cancelled pale, lost dashed, waits dotted."""
     longest = max((bar.end for lane in lanes for bar in lane.bars), default=0.0) or 1.0
     top, parts = 2, list[str]()
     for lane in lanes:
@@ -395,9 +405,6 @@ def _bars(bars: Sequence[Bar], longest: float, top: float) -> str:
 
 
 def _scale(longest: float, top: float) -> str:
-    ends = ((0.0, "start", "0"), (1.0, "end", duration(longest)))
-    ticks = "".join(
-        f'<text class="mcpnb-tick" x="{_NAMES + _TRACK * part}%" y="{top + 12}" text-anchor="{anchor}">{text}</text>'
-        for part, anchor, text in ends
-    )
-    return f'<line class="mcpnb-grid" x1="{_NAMES}%" x2="{_NAMES + _TRACK}%" y1="{top}" y2="{top}"/>{ticks}'
+    first = _text(_NAMES, top + 12, "0")
+    last = _text(_NAMES + _TRACK, top + 12, duration(longest), anchor="end")
+    return _rule(_NAMES, _NAMES + _TRACK, top) + first + last

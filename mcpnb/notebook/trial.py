@@ -22,7 +22,8 @@ class FleetTrial:
         """
         finish = await self._trial.trace(tool, arguments, timeout=timeout)
         error = finish.outcome.error
-        return Sample.of(finish.outcome.kind, finish.call.explanation(), error="" if error is None else str(error))
+        words = "" if error is None else str(error)
+        return Sample.of(finish.outcome.kind, finish.call.explanation(), error=words)
 
     def close(self) -> None:
         """Drop the strategy and what it learned."""

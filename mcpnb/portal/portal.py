@@ -62,6 +62,9 @@ class Portal:
         try:
             self.start(future, function, *args, **kwargs)
             return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            raise KeyboardInterrupt from None  # without the frames that only waited
         except BaseException:
             future.cancel()  # does nothing to a call that has ended: its own errors come this way, too
             raise

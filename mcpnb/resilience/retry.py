@@ -37,7 +37,7 @@ class RetryBudget:
     """Milli-tokens that one retry costs."""
 
     def __init__(self, percent: float = 20.0, per_second: float = 10.0, span: float = 10.0) -> None:
-        """Allow `percent` of calls plus `per_second` retries, saving up at most `span` seconds of the drip."""
+        """Allow `percent` of calls plus `per_second` retries, saving up `span` seconds of the drip."""
         self._deposit = round(percent * 10)
         self._drip = per_second * self._RETRY
         self._most = round(per_second * span * self._RETRY)

@@ -2,8 +2,9 @@
 
     python tests/bench/call_overhead.py [--calls 2000] [--rounds 7] [--http]
 
-Both sides answer the same echo tool in one process, in blocks that take turns in an order drawn anew for each
-round, so that the machine's moods hit both alike. What counts is the ratio; the milliseconds are this machine's.
+Both sides answer the same echo tool in one process, in blocks that take turns in an order drawn anew for
+each round, so that the machine's moods hit both alike. What counts is the ratio; the milliseconds are this
+machine's.
 Rows: p50 of single calls, throughput with 32 callers at once, and what the synchronous face adds.
 """
 
@@ -31,7 +32,7 @@ def echo_server() -> MCPServer:
     server = MCPServer("echo", log_level="ERROR")
 
     @server.tool()
-    def echo(text: str) -> str:
+    async def echo(text: str) -> str:  # asynchronous: a worker thread's mood would drown what is measured
         return text
 
     return server
@@ -121,12 +122,14 @@ def sync_face(calls: int) -> tuple[float, float]:
 
 def show(title: str, measured: Mapping[str, tuple[float, float]]) -> None:
     bare, ours = measured["bare"], measured["mcpnb"]
-    print(f"{title}: p50 {bare[0] * 1e3:.3f} ms bare, {ours[0] * 1e3:.3f} ms mcpnb, ratio {ours[0] / bare[0]:.3f}")
-    print(f"{title}: {bare[1]:.0f}/s bare, {ours[1]:.0f}/s mcpnb, ratio {ours[1] / bare[1]:.3f} ({CALLERS} callers)")
+    p50, rate = ours[0] / bare[0], ours[1] / bare[1]
+    print(f"{title}, p50: {bare[0] * 1e3:.3f} ms bare, {ours[0] * 1e3:.3f} ms mcpnb, ratio {p50:.3f}")
+    print(f"{title}, {CALLERS} callers: {bare[1]:.0f}/s bare, {ours[1]:.0f}/s mcpnb, ratio {rate:.3f}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=shape)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--http", action="store_true", help="also over Streamable HTTP, against a lab server")

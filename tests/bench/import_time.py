@@ -1,6 +1,6 @@
 """How long `import mcpnb` takes, over a bare interpreter's start: medians of alternating fresh processes.
 
-    python tests/bench/import_time.py [--rounds 15]
+python tests/bench/import_time.py [--rounds 15]
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     pairs = [(seconds("pass"), seconds("import mcpnb")) for _ in range(parser.parse_args().rounds)]
     bare, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
-    print(f"bare interpreter {bare * 1e3:.0f} ms, with import mcpnb {ours * 1e3:.0f} ms: +{(ours - bare) * 1e3:.0f} ms")
+    added = (ours - bare) * 1e3
+    print(f"bare interpreter {bare * 1e3:.0f} ms, with import mcpnb {ours * 1e3:.0f} ms: +{added:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,17 @@ import pytest
 
 from .lab import CHROMIUM, LabPage, Theme, running_browser, running_lab, write_notebook
 
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Let the fixture know that its test failed, so that it takes a last picture."""
+    report = yield
+    if call.when == "call":
+        item.stash[_FAILED] = report.failed
+    return report
+
 
 def _missing() -> str | None:
     for module in ("jupyterlab", "playwright", "ipykernel"):
@@ -31,7 +42,7 @@ def lab_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(lab_server):  # noqa: ARG001 - what makes it skip makes this skip
+def browser(lab_server):
     """One browser per module: while it runs, no asyncio test may run in this thread."""
     with running_browser() as browser:
         yield browser
@@ -65,7 +76,10 @@ def lab_page(lab_server, browser, artefacts, request):
         return lab
 
     yield open_page
-    for page in pages:
+    failed = request.node.stash.get(_FAILED, False)
+    for number, page in enumerate(pages):
+        if failed:
+            page.screenshot(path=artefacts / f"{stem}-failed-{number}.png")
         page.close()
     if pages:
         lab_server.end_kernels()

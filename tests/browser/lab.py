@@ -30,8 +30,8 @@ Theme = Literal["light", "dark"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync", "--disable-dev-shm-usage", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update",
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync", "--disable-dev-shm-usage",
+    "--no-first-run", "--disable-background-networking", "--disable-component-update",
 ]  # fmt: skip
 _NOISE = re.compile(r"net::ERR_|favicon|ResizeObserver loop|extensions-manager|Failed to load resource")
 """Console errors that JupyterLab itself makes on a machine without internet."""
@@ -48,11 +48,25 @@ _SETTINGS: dict[str, dict[str, object]] = {
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
 }
 
-_CELLS = """() => [...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell')].map(cell => ({
-  prompt: cell.querySelector('.jp-InputPrompt')?.textContent.trim() ?? '',
-  source: cell.querySelector('.cm-content')?.innerText.trim() ?? '',
-  output: cell.querySelector('.jp-Cell-outputArea')?.innerText.trim() ?? '',
-  error: cell.querySelector('[data-mime-type="application/vnd.jupyter.error"]')?.innerText.trim() ?? ''}))"""
+_PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+"""The notebook in front."""
+
+# What a cell holds comes from the model, what it looks like from the page.
+_CELLS = r"""() => window.jupyterapp.shell.currentWidget.content.widgets
+  .filter(cell => cell.model.type === 'code')
+  .map(cell => ({
+    prompt: cell.node.querySelector('.jp-InputPrompt')?.textContent.trim() ?? '',
+    source: cell.model.sharedModel.getSource(),
+    output: cell.node.querySelector('.jp-Cell-outputArea')?.innerText.trim() ?? '',
+    error: cell.model.outputs.toJSON().filter(output => output.output_type === 'error')
+      .map(output => output.traceback.join('\n').replace(/\x1b\[[\d;]*m/g, '')).join('\n')}))"""
+
+# The indicator says idle before there is a connection, and JupyterLab drops what is run before it.
+_CONNECTED = """() => {
+  const context = window.jupyterapp?.shell?.currentWidget?.sessionContext;
+  const kernel = context?.session?.kernel;
+  return context?.isReady && kernel?.connectionStatus === 'connected' && kernel?.status === 'idle';
+}"""
 
 _STARTED = rf"() => ({_CELLS})().some(cell => /[*\d]/.test(cell.prompt))"
 
@@ -65,7 +79,7 @@ _QUIET = rf"""() => {{
   return performance.now() - window.quietSince > 700;
 }}"""
 
-_BOTTOM = """() => Math.max(0, ...[...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell')]
+_BOTTOM = f"""() => Math.max(0, ...[...document.querySelectorAll('{_PANEL} .jp-Cell')]
   .map(cell => cell.getBoundingClientRect().bottom))"""
 
 
@@ -152,7 +166,7 @@ def _command(server: LabServer, port: int) -> list[str]:
     return [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={server.token}",
-        f"--ServerApp.root_dir={server.folder}",
+        f"--ServerApp.root_dir={server.folder}", "--LabApp.expose_app_in_browser=True",
     ]  # fmt: skip
 
 
@@ -243,21 +257,14 @@ class LabPage:
         page.goto(f"{server.url}/lab/tree/{notebook}?token={server.token}&reset")
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=40_000)
         page.locator(".jp-NotebookPanel .jp-Spinner").wait_for(state="detached", timeout=40_000)
-        idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-        idle.first.wait_for(state="attached", timeout=40_000)
+        page.wait_for_function(_CONNECTED, timeout=40_000, polling=100)
         page.keyboard.press("Control+b")  # the file browser is not what is looked at
 
     def start_all(self) -> None:
-        """The menu's Run All Cells. JupyterLab takes it, and runs nothing, before the kernel is connected."""
-        from playwright.sync_api import TimeoutError as NotInTime
-
-        for _ in range(4):
-            self.page.get_by_role("menuitem", name="Run", exact=True).click()
-            self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-            with contextlib.suppress(NotInTime):
-                self.page.wait_for_function(_STARTED, timeout=4_000)
-                return
-        raise StillWaiting("Run All Cells never reached the kernel")
+        """The menu's Run All Cells; returns when the first cell waits, runs or has run."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.page.wait_for_function(_STARTED, timeout=20_000, polling=50)
 
     def wait_quiet(self, timeout: float = 60) -> None:
         """Wait until no cell shows `[*]` and the kernel stays idle, at most `timeout` seconds."""
@@ -282,7 +289,7 @@ class LabPage:
 
     def output(self, number: int) -> Locator:
         """The output area of the code cell `number`, from 0."""
-        cells = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell")
+        cells = self.page.locator(f"{_PANEL} .jp-CodeCell")
         return cells.nth(number).locator(".jp-Cell-outputArea")
 
     def interrupt(self) -> None:
@@ -300,9 +307,7 @@ class LabPage:
             page.evaluate(
                 "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
             )
-        box = page.locator(
-            ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-NotebookPanel-notebook"
-        ).first.bounding_box()
+        box = page.locator(f"{_PANEL} .jp-NotebookPanel-notebook").first.bounding_box()
         assert box is not None
         path = self._artefacts / f"{self._name}{f'-{name}' if name else ''}.png"
         page.screenshot(path=path, clip={**box, "height": max(bottom - box["y"], 100)})

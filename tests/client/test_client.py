@@ -234,3 +234,33 @@ def test_the_core_needs_neither_pandas_nor_widgets():
     )
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert seen.strip() == "[]"
+
+
+async def test_a_disabled_server_is_a_row_and_nothing_else():
+    source = {"alpha": server("alpha"), "off": {"url": "http://127.0.0.1:9/mcp", "disabled": True}}
+    async with MultiServerClient(source) as client:
+        rows = {row.server: row for row in client.servers()}
+        assert (rows["off"].state, rows["off"].last_error) == (
+            "disconnected",
+            "disabled in the configuration",
+        )
+
+
+def test_a_misspelt_replica_is_told_at_once():
+    with pytest.raises(mcpnb.ConfigError, match="beta"):
+        MultiServerClient(three(), replicas=[["alpha", "betta"]])
+
+
+async def test_answers_that_did_not_fit_are_listed_with_the_reason():
+    odd = MCPServer("odd", log_level="ERROR")
+
+    @odd.tool()
+    def size(of: list[int]) -> str:
+        return "rather large"
+
+    async with MultiServerClient({**three(), "odd": odd}) as client:
+        whole = await client.gather("size", of=[1])
+        reasons = {source.server: source.error for source in whole.sources}
+        assert whole.value == 1
+        assert reasons["odd"]
+        assert not reasons["alpha"]

@@ -174,7 +174,7 @@ async def test_the_last_words_of_a_crash_are_the_reason() -> None:
 
 async def test_an_answer_that_arrives_just_before_the_end_counts() -> None:
     async with connected(old()) as (connection, _):
-        assert (await connection.call_tool("last_words", {"text": "bye"})).content[0].text == "bye"
+        assert (await connection.call_tool("first", {"text": "bye", "die": True})).content[0].text == "bye"
 
 
 async def test_calls_into_this_process_end_with_their_session() -> None:

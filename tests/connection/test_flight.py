@@ -22,7 +22,7 @@ GONE = Fault("broken", "it is gone")
 
 
 async def test_a_flight_that_is_cut_ends_without_a_cancellation() -> None:
-    flights = Flights(lambda: None)
+    flights = Flights()
     flight = Flight(flights, None)
     asyncio.get_running_loop().call_soon(flights.cut, GONE)
     with flight:
@@ -33,7 +33,7 @@ async def test_a_flight_that_is_cut_ends_without_a_cancellation() -> None:
 
 
 async def test_deadlines_are_kept_in_any_order() -> None:
-    flights = Flights(lambda: None)
+    flights = Flights()
     ended = []
 
     async def fly(seconds) -> None:
@@ -48,7 +48,7 @@ async def test_deadlines_are_kept_in_any_order() -> None:
 
 
 async def test_a_flight_that_ended_in_time_is_not_cut_later() -> None:
-    flights = Flights(lambda: None)
+    flights = Flights()
     with Flight(flights, 0.01) as flight:
         pass
     flight.cut(GONE)
@@ -57,7 +57,7 @@ async def test_a_flight_that_ended_in_time_is_not_cut_later() -> None:
 
 
 async def test_the_timer_goes_with_the_last_flight_of_a_session() -> None:
-    flights = Flights(lambda: None)
+    flights = Flights()
     with Flight(flights, 600.0):
         flights.close()
         assert flights._timer is not None
@@ -65,7 +65,7 @@ async def test_the_timer_goes_with_the_last_flight_of_a_session() -> None:
 
 
 async def test_cut_and_cancelled_at_once_is_a_cancellation() -> None:
-    flights = Flights(lambda: None)
+    flights = Flights()
     flying = asyncio.Event()
 
     async def fly() -> None:
@@ -82,7 +82,7 @@ async def test_cut_and_cancelled_at_once_is_a_cancellation() -> None:
 
 
 async def test_a_scope_of_anyio_around_a_flight_keeps_its_own_cancellation() -> None:
-    flights = Flights(lambda: None)
+    flights = Flights()
     with anyio.move_on_after(0.01) as scope, Flight(flights, None) as flight:
         await asyncio.Event().wait()
     assert scope.cancelled_caught
@@ -90,7 +90,7 @@ async def test_a_scope_of_anyio_around_a_flight_keeps_its_own_cancellation() -> 
 
 
 async def test_an_answer_that_comes_although_the_flight_was_cut_counts() -> None:
-    flights = Flights(lambda: None)
+    flights = Flights()
     with Flight(flights, None) as flight:
         flight.cut(GONE)
         try:
@@ -103,10 +103,14 @@ async def test_an_answer_that_comes_although_the_flight_was_cut_counts() -> None
 
 async def test_idleness_is_told_when_the_last_caller_has_gone() -> None:
     told = []
-    flights = Flights(lambda: told.append(flights.callers))
+    flights = Flights()
     with Flight(flights, None), Flight(flights, None, ours=True), Flight(flights, None):
+        flights.when_idle(lambda: told.append(flights.callers))
         assert flights.callers == 2
+        assert told == []
     assert told == [0]
+    flights.when_idle(lambda: told.append("at once"))
+    assert told == [0, "at once"]
 
 
 @given(st.integers(0, 10_000), st.integers(0, 2**32))

@@ -297,29 +297,33 @@ async def test_a_draining_server_finishes_its_calls_and_takes_no_new_ones() -> N
 
 async def test_a_slow_server_is_degraded_then_well_again() -> None:
     pace = dataclasses.replace(QUICK, health_timeout=0.2, health_pause=0.01)
-    async with gated(health_interval=0.02) as (gate, config):
-        async with connected(config, pace=pace) as (connection, seen):
-            held = asyncio.create_task(connection.call_tool("held", {"text": "kept"}))
-            await gate.running.wait()  # while it works for us it is not given up
-            gate.verdicts = {"server/discover": "hang"}
-            connection._session.suspect()
-            await seen.until(lambda: connection.state == "degraded")
-            assert connection.last_error == "no answer to a health check within 0.2 s"
-            assert (await connection.call_tool("echo", {"text": "still"})).content[0].text == "still"
-            gate.verdicts = {}
-            await seen.until(lambda: connection.state == "connected")
-            assert connection.last_error is None
-            gate.go_on.set()
-            await held
-            assert seen.states() == ["connecting", "connected", "degraded", "connected"]
+    async with (
+        gated(health_interval=0.02) as (gate, config),
+        connected(config, pace=pace) as (connection, seen),
+    ):
+        held = asyncio.create_task(connection.call_tool("held", {"text": "kept"}))
+        await gate.running.wait()  # while it works for us it is not given up
+        gate.verdicts = {"server/discover": "hang"}
+        connection._session.suspect()
+        await seen.until(lambda: connection.state == "degraded")
+        assert connection.last_error == "no answer to a health check within 0.2 s"
+        assert (await connection.call_tool("echo", {"text": "still"})).content[0].text == "still"
+        gate.verdicts = {}
+        await seen.until(lambda: connection.state == "connected")
+        assert connection.last_error is None
+        gate.go_on.set()
+        await held
+        assert seen.states() == ["connecting", "connected", "degraded", "connected"]
 
 
 async def test_an_idle_server_that_is_silent_twice_is_connected_anew() -> None:
     pace = dataclasses.replace(QUICK, health_timeout=0.1, health_pause=0.01)
-    async with gated(health_interval=0.02) as (gate, config):
-        async with connected(config, pace=pace) as (connection, seen):
-            gate.verdicts = {"server/discover": "hang"}
-            await seen.until(lambda: "reconnecting" in seen.states())
-            assert seen.states()[-2] == "degraded"
-            gate.go_on.set()
-            await seen.until(lambda: connection.state == "connected")
+    async with (
+        gated(health_interval=0.02) as (gate, config),
+        connected(config, pace=pace) as (connection, seen),
+    ):
+        gate.verdicts = {"server/discover": "hang"}
+        await seen.until(lambda: "reconnecting" in seen.states())
+        assert seen.states()[-2] == "degraded"
+        gate.go_on.set()
+        await seen.until(lambda: connection.state == "connected")

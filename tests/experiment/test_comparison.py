@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from mcpnb.experiment import Comparison, Workload, compare
-from mcpnb.experiment.live import BlockRow, CallRow
 from mcpnb.experiment.palette import TIMES
+from mcpnb.experiment.rows import BlockRow, CallRow
 
 WORKLOAD = Workload(tool="weather.forecast", rate=20.0, requests=240)
 

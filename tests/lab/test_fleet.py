@@ -17,6 +17,7 @@ import pytest
 import mcpnb
 from mcpnb import lab
 from mcpnb.lab.fleet import LabFleet
+from mcpnb.lab.processes import kill_group
 from mcpnb.lab.replicas import Rack, Wanted
 
 CITY = {"location": "London"}
@@ -209,6 +210,22 @@ def test_a_server_that_does_not_start_ends_the_others_too() -> None:
         mcpnb.McpnbError, match=r"(?s)weather-2 did not start.*unrecognized arguments: --nonsense"
     ):
         Rack([Wanted("weather-1", "weather"), Wanted("weather-2", "weather", options=("--nonsense",))])
+
+
+def test_a_server_that_is_killed_while_it_starts_is_started_once_more() -> None:
+    rack: list[Rack] = []
+
+    class Watched(Rack):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            rack.append(self)
+            super().__init__(*args, **kwargs)
+
+    def kill_it() -> None:
+        kill_group(rack[0]["weather-1"].pid or 0)
+
+    Watched([Wanted("weather-1", "weather")], meanwhile=kill_it)
+    assert rack[0]["weather-1"].pid
+    rack[0].close()
 
 
 def test_starting_a_lab_of_the_same_name_ends_the_one_before_and_closing_leaves_nothing() -> None:

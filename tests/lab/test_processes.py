@@ -16,7 +16,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from mcpnb.errors import McpnbError
-from mcpnb.lab.processes import PidFile, Port, ServerProcess, hang, python_module
+from mcpnb.lab.processes import NotStarted, PidFile, Port, ServerProcess, hang, python_module
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +96,15 @@ async def test_a_server_that_cannot_start_says_why(tmp_path: Path, port: Port) -
         with pytest.raises(McpnbError, match=r"(?s)weather-1 did not start.*status 1.*cannot listen"):
             process.wait_ready(30)
     assert process.pid is None
+
+
+def test_a_server_that_was_killed_while_it_started_is_told_from_one_that_failed(tmp_path: Path) -> None:
+    for code, killed in (("import os; os.kill(os.getpid(), 9)", True), ("raise SystemExit(3)", False)):
+        process = ServerProcess("weather-1", [sys.executable, "-c", code], stderr=tmp_path / "stderr")
+        process.launch()
+        with pytest.raises(NotStarted) as caught:
+            process.wait_ready(30)
+        assert caught.value.killed is killed
 
 
 async def test_a_server_that_stays_silent_is_given_up_and_killed(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     if not (node and npm):
         pytest.skip("Node and npm are not installed")
     folder = tmp_path_factory.mktemp("npm")
-    _run(npm, "install", "--no-audit", "--no-fund", "--prefix", folder, "@modelcontextprotocol/server-everything")
-    package = folder / "node_modules" / "@modelcontextprotocol" / "server-everything"
-    return [node, str(package / "dist" / "index.js")]
+    package = "@modelcontextprotocol/server-everything"
+    _run(npm, "install", "--no-audit", "--no-fund", "--prefix", folder, package)
+    return [node, str(folder / "node_modules" / package / "dist" / "index.js")]
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """A real MCP server for the tests: `echo.py stdio`, or `echo.py http|sse|resumable PORT`.
 
-Over HTTP it prints `ready` on stdout once it takes connections. `resumable` gives its events numbers. The tool
-`wait` makes a file, so that a test can wait for a call to be in the middle.
+Over HTTP it prints `ready` on stdout once it takes connections. `resumable` gives its events numbers. The
+tool `wait` makes a file, so that a test can wait for a call to be in the middle.
 """
 
 import sys

@@ -9,7 +9,7 @@
     badcall     its answers to tools/call are no tool results
 
 Its tools: `grow` adds one, `flood` prints `lines` to the wrong place, `wait` makes the file `mark` and never
-answers, `crash` says `text` on stderr and dies, `last_words` answers and dies; any other answers its `text`.
+answers, `crash` says `text` on stderr and dies; any other answers its `text`, and then dies if told to `die`.
 """
 
 import json
@@ -95,7 +95,7 @@ for line in sys.stdin:
         say({"id": request["id"], "error": {"code": -32601, "message": f"no {method} here"}})
     elif result is not NO_ANSWER:
         say({"id": request["id"], "result": result})
-    if method == "tools/call" and params["name"] == "last_words":
+    if method == "tools/call" and params.get("arguments", {}).get("die"):
         os._exit(0)
 if "stubborn" in how:
     time.sleep(600)
