@@ -428,6 +428,19 @@ def test_interrupt_in_a_kernel_stops_the_cell_and_the_next_cell_works(kernel):
     assert client.get_shell_msg(timeout=30)["content"]["status"] == "ok"
 
 
+def test_shutting_a_kernel_down_runs_the_closers(kernel, tmp_path):
+    manager, client = kernel
+    client.execute(
+        "import pathlib, mcpnb.portal\n"
+        "async def closer():\n"
+        "    pathlib.Path('closed').touch()\n"
+        "mcpnb.portal.get_portal().register(closer)"
+    )
+    assert client.get_shell_msg(timeout=30)["content"]["status"] == "ok"
+    manager.shutdown_kernel()
+    assert (tmp_path / "closed").exists()
+
+
 # ---- the end
 
 

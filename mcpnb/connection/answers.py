@@ -5,6 +5,8 @@ The SDK has two errors for most of what may go wrong, so what the transport saw 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 from mcp import MCPError
 from mcp_types import CONNECTION_CLOSED, METHOD_NOT_FOUND
@@ -29,12 +31,13 @@ _CLOSED = frozenset(
 
 
 def translate(
-    server: str, what: str, error: Exception, flight: Flight, *, protocol: str | None, why: Fault | None
-) -> Exception:
+    server: str, what: str, error: Exception, flight: Flight, *, protocol: str | None, why: Fault | None,
+    redact: Callable[[str], str],
+) -> Exception:  # fmt: skip
     """Our error for what came out of a request.
 
     A lost session is noted on the flight, where only the answer tells of it. `why` is the reason for which
-    the session ended, if it has.
+    the session ended, if it has. What a server says goes through `redact`.
     """
     if isinstance(error, MCPError):
         if flight.fault is None and _session_lost(error, flight.status, protocol):
@@ -43,18 +46,20 @@ def translate(
             return flight.fault.error(server, what)
     if _closed(error):
         return ServerDisconnected(server, what, why.reason if why else "the connection ended")
-    return _said_no(server, what, error, protocol)
+    said = _words(error, protocol)
+    if said is None:
+        return error
+    return ToolError(server, what, redact(said), code=error.code if isinstance(error, MCPError) else None)
 
 
-def _said_no(server: str, what: str, error: Exception, protocol: str | None) -> Exception:
+def _words(error: Exception, protocol: str | None) -> str | None:
+    """What a server answered instead of a result; None when it was no answer."""
     if isinstance(error, MCPError):
-        return ToolError(server, what, error.message, code=error.code)
+        return error.message
     if isinstance(error, ValidationError):
-        return ToolError(server, what, f"its answer does not fit protocol {protocol}: {_first(error)}")
-    if isinstance(error, RuntimeError):
-        # The SDK's: structured content that does not fit the tool's output schema, unexpected questions.
-        return ToolError(server, what, str(error))
-    return error
+        return f"its answer does not fit protocol {protocol}: {_first(error)}"
+    # The SDK's: structured content that does not fit the tool's output schema, unexpected questions.
+    return str(error) if isinstance(error, RuntimeError) else None
 
 
 def _closed(error: Exception) -> bool:

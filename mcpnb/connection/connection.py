@@ -120,6 +120,7 @@ class Connection:
             begin()
             self._enter("connecting")
             self._supervisor = asyncio.create_task(self._supervise(), name=f"mcpnb {self.name}")
+            self._supervisor.add_done_callback(self._supervised)
 
     async def settled(self) -> None:
         """Wait until it is connected, or until the attempt under way has said why not."""
@@ -129,6 +130,8 @@ class Connection:
         """Drop the session, with the calls on it, and connect anew at once; returns when that has settled."""
         if self._closing or self._supervisor is None or self._supervisor.done():
             raise ConnectError(self.name, "it has been closed" if self._closing else "it is not running")
+        if self.state == "draining":
+            self._enter("reconnecting")
         self._settled.clear()
         self._asked = True
         self._again.set()
@@ -236,7 +239,15 @@ class Connection:
             else:
                 attempt = 0 if lived is not None and lived >= self._pace.stable_after else attempt
                 await self._rest(fault, attempt)
-                attempt += 1
+                attempt = 0 if self._asked else attempt + 1
+
+    def _supervised(self, task: asyncio.Task[None]) -> None:
+        """The supervisor has ended; should that be by a mistake of ours, nobody waits for it in vain."""
+        self._settled.set()
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._enter("failed", f"mcpnb itself failed: {error!r}")
+            self._complain(f"the supervisor of connection {self.name} failed", error)
 
     async def _one_session(self) -> tuple[Fault, float | None]:
         """Connect once and stay while it lasts. Why it ended, and for how many seconds it was connected."""
@@ -253,19 +264,19 @@ class Connection:
             self._retired.add(task)
             task.add_done_callback(self._retired.discard)
         else:
-            await asyncio.wait({task})
+            await self._finished({task})
         if not session.opened:
             self.protocol = None  # whatever it was, probe again
         return session.why or Fault("broken", "the session ended"), lived
 
     def _new_session(self) -> Session:
-        # A server of the handshake era is spared the probe: some answer it only by 10 s of silence.
         if self._stderr is not None:
             self._stderr.trim()
+        # A server of the handshake era is spared the probe: some answer it only by 10 s of silence.
         legacy = self.protocol in HANDSHAKE_PROTOCOL_VERSIONS
         self._current = Session(
-            self.config, self, stderr=self._stderr, legacy=legacy, connect_timeout=self._connect_timeout,
-            pace=self._pace, rng=self._rng, clock=self._clock,
+            self.config, self, stderr=self._stderr, redact=self._redacted, legacy=legacy,
+            connect_timeout=self._connect_timeout, pace=self._pace, rng=self._rng, clock=self._clock,
         )  # fmt: skip
         return self._current
 
@@ -282,7 +293,8 @@ class Connection:
         await self._again.wait()
 
     async def _rest(self, fault: Fault, attempt: int) -> None:
-        delay = max(backoff(attempt, self._rng, self._pace), fault.retry_after or 0.0)
+        asked_for = min(fault.retry_after or 0.0, self._pace.retry_after_cap)
+        delay = max(backoff(attempt, self._rng, self._pace), asked_for)
         self._retry_at = self._clock() + delay
         self._enter("reconnecting", fault.reason)
         self._settled.set()
@@ -308,6 +320,8 @@ class Connection:
 
     def on_listing(self, session: Session, items: Mapping[Kind, tuple[Any, ...]]) -> None:
         """A new listing, of some kinds or all."""
+        if session is not self._current:
+            return  # it only finishes its last calls
         before = (self.listing, self.server_name, self.server_version)
         self._learn(session)
         self.listing = replace(self.listing, **items)
@@ -350,9 +364,11 @@ class Connection:
         try:
             self._on_change(self, event)
         except Exception as error:  # noqa: BLE001 - an observer's failure must not cost the connection
-            asyncio.get_running_loop().call_exception_handler({
-                "message": f"on_change of connection {self.name} raised", "exception": error,
-            })  # fmt: skip
+            self._complain(f"on_change of connection {self.name} raised", error)
+
+    @staticmethod
+    def _complain(message: str, error: BaseException) -> None:
+        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
 
 def _awaitable(on_progress: OnProgress) -> ProgressFnT:

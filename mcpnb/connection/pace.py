@@ -16,6 +16,8 @@ class Pace:
     """A server that was restarted is usually back within a few of these."""
     backoff_cap: float = 30.0
     """A person who repairs a server should not wait longer than this for the table to notice."""
+    retry_after_cap: float = 300.0
+    """A server that wants to be left alone for longer is asked again all the same."""
     stable_after: float = 2.0
     """A session this old was no fluke: the next failure starts again at `backoff_base`."""
     health_timeout: float = 2.0

@@ -15,6 +15,7 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import anyio
@@ -69,8 +70,9 @@ class Session:
     """One attempt to connect and, if it succeeds, the session until its end. Not used again."""
 
     def __init__(
-        self, config: ServerConfig, listener: SessionListener, *, stderr: StderrTail | None, legacy: bool,
-        connect_timeout: float, pace: Pace, rng: random.Random, clock: Callable[[], float],
+        self, config: ServerConfig, listener: SessionListener, *, stderr: StderrTail | None,
+        redact: Callable[[str], str], legacy: bool, connect_timeout: float, pace: Pace, rng: random.Random,
+        clock: Callable[[], float],
     ) -> None:  # fmt: skip
         self.name, self.config = config.name, config
         self.wire = open_wire(config, self, stderr, pace)
@@ -84,7 +86,7 @@ class Session:
         self.client: Client | None = None
         self.protocol: str | None = None
         self.listener, self._legacy, self._connect_timeout = listener, legacy, connect_timeout
-        self.pace, self.rng, self._clock = pace, rng, clock
+        self.pace, self.rng, self._clock, self._redact = pace, rng, clock, redact
         self._scope = anyio.CancelScope()
         self._leave = asyncio.Event()
         self._patience: asyncio.TimerHandle | None = None
@@ -143,7 +145,9 @@ class Session:
 
     def _end(self, errors: list[BaseException]) -> None:
         if self.why is None:
-            self.why = self.wire.explain(errors, self._silence()) or Fault("broken", "the session ended")
+            ended = f"the session failed: {errors[0]!r}" if errors else "the session ended"
+            why = self.wire.explain(errors, self._silence()) or Fault("broken", ended)
+            self.why = replace(why, reason=self._redact(why.reason))
         self.client = None
         self.lost.set()
         self.settled.set()
@@ -190,6 +194,8 @@ class Session:
                 self.wire.hang_up()
             self.lost.set()
             self._flights.cut_broken()
+        if cut and why is not None:
+            self._flights.cut(why)
         if not self.settled.is_set():
             self._scope.cancel()
         elif cut or not self.wire.lingers:
@@ -255,7 +261,9 @@ class Session:
 
     def _failed(self, flight: Flight, what: str, error: Exception) -> Exception:
         known = flight.fault
-        failure = translate(self.name, what, error, flight, protocol=self.protocol, why=self.why)
+        failure = translate(
+            self.name, what, error, flight, protocol=self.protocol, why=self.why, redact=self._redact
+        )
         if flight.fault is not None and flight.fault is not known:
             self.on_fault(flight.fault, flight)
         elif isinstance(failure, ServerDisconnected):

@@ -252,12 +252,11 @@ class Comparison:
 
     @cached_property
     def _replicates(self) -> dict[str, dict[str, Floats]]:
-        most = max((len(rows) for rows in self._successes.values()), default=0)
-        rng, resamples = np.random.default_rng([self.seed, 2]), statistics.resamples_for(most)
+        rng = np.random.default_rng([self.seed, 2])
         if not self.paired_by_block:
-            return {s: statistics.call_replicates(self.latencies(s), resamples, rng) for s in self.strategies}
+            return {s: statistics.call_replicates(self.latencies(s), rng) for s in self.strategies}
         known = np.unique(self.counted["block"].to_numpy(np.int64))
-        draws = statistics.block_draws(len(known), resamples, rng)
+        draws = statistics.block_draws(len(known), rng)
         return {s: self._block_replicates(s, known, draws) for s in self.strategies}
 
     def _block_replicates(

@@ -7,7 +7,6 @@ an argument. Latencies come in any unit and leave in the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from statistics import NormalDist
 
 import numpy as np
@@ -23,12 +22,10 @@ METRICS: tuple[str, ...] = ("mean", *QUANTILES)
 MIN_BLOCKS = 6
 """Fewer blocks than this cannot carry an interval: five have only 126 different resamples."""
 
-_CELLS = 4_000_000  # resampled cells in memory at a time: 32 MB
+RESAMPLES = 2_000
 
-
-def resamples_for(n: int) -> int:
-    """How many resamples n calls can afford: 2 000, fewer above 100 000 calls, never below 400."""
-    return int(np.clip(200_000_000 // max(n, 1), 400, 2_000))
+_CELLS = 2_000_000  # resampled calls in memory at a time: 16 MB
+_MANY = 20_000  # calls from which on the mean of a resample is as good as normal
 
 
 def point(values: Floats) -> dict[str, float]:
@@ -42,7 +39,7 @@ def point(values: Floats) -> dict[str, float]:
     }
 
 
-def block_draws(blocks: int, resamples: int, rng: np.random.Generator) -> Ints:
+def block_draws(blocks: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> Ints:
     """How often each block is in each resample, shape (resamples, blocks).
 
     Give the same draws to every strategy: then the difference of their replicates is paired by block, and
@@ -55,6 +52,7 @@ def block_replicates(values: Floats, known: Ints, blocks: Ints, draws: Ints) -> 
     """Each metric of `values` under each resample of whole blocks: metric → shape (resamples,).
 
     Calls of one block lean on each other (they shared a queue), so blocks are what is drawn, not calls.
+    A resample is never written out; its cost does not grow with the number of calls, but for a logarithm.
 
     Args:
         values: Latencies, shape (n,).
@@ -62,57 +60,73 @@ def block_replicates(values: Floats, known: Ints, blocks: Ints, draws: Ints) -> 
         blocks: The block of each value, shape (n,).
         draws: From `block_draws`, shape (resamples, b).
     """
+    if not len(values):
+        return {metric: np.full(len(draws), math.nan) for metric in METRICS}
     order = np.argsort(values, kind="stable")
     values, column = values[order], known.searchsorted(blocks[order])
-    rows = max(1, _CELLS // max(len(values), 1))
-    chunks = (draws[start : start + rows][:, column] for start in range(0, len(draws), rows))
-    return _replicates(values, chunks)
-
-
-def call_replicates(values: Floats, resamples: int, rng: np.random.Generator) -> dict[str, Floats]:
-    """Like `block_replicates`, but every call is drawn by itself: for too few blocks to draw from."""
-    values = np.sort(values)
-    return _replicates(values, _call_counts(len(values), resamples, rng))
-
-
-def _call_counts(n: int, resamples: int, rng: np.random.Generator) -> Iterator[Ints]:
-    rows = max(1, _CELLS // max(n, 1))
-    for start in range(0, resamples, rows):
-        size = min(rows, resamples - start)
-        drawn = rng.integers(0, max(n, 1), size=(size, n)) + np.arange(size)[:, None] * n
-        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-
-
-def _replicates(values: Floats, chunks: Iterator[Ints]) -> dict[str, Floats]:
-    parts = [_weighted(values, counts) for counts in chunks]
-    return {metric: np.concatenate([part[metric] for part in parts]) for metric in METRICS}
-
-
-def _weighted(values: Floats, counts: Ints) -> dict[str, Floats]:
-    """Mean and quantiles of ascending `values`, each taken `counts` times; a row per resample."""
-    rows = len(counts)
-    if not len(values):
-        return {metric: np.full(rows, math.nan) for metric in METRICS}
-    upto = np.cumsum(counts, axis=1, dtype=np.int64)
-    total = upto[:, -1]
-    empty = total == 0
-    found = {"mean": (counts @ values) / np.where(empty, 1, total)}
+    upto: NDArray[np.int32] = np.cumsum(column[:, None] == np.arange(len(known)), axis=0, dtype=np.int32)
+    total = draws @ upto[-1].astype(np.int64)
+    sums = draws @ np.bincount(column, weights=values, minlength=len(known))
+    found = {"mean": sums / np.maximum(total, 1)}
     for name, q in QUANTILES.items():
         place = np.maximum(total - 1, 0) * q
-        below = _order_statistic(values, upto, np.floor(place).astype(np.int64))
-        above = _order_statistic(values, upto, np.ceil(place).astype(np.int64))
+        below = values[_ranked(upto, draws, np.floor(place).astype(np.int64))]
+        above = values[_ranked(upto, draws, np.ceil(place).astype(np.int64))]
         found[name] = below + (above - below) * (place - np.floor(place))
-    return {metric: np.where(empty, math.nan, numbers) for metric, numbers in found.items()}
+    return {metric: np.where(total == 0, math.nan, numbers) for metric, numbers in found.items()}
 
 
-def _order_statistic(values: Floats, upto: Ints, rank: Ints) -> Floats:
-    """The value of rank `rank` (from 0) of each row: one search over all rows, laid end to end."""
-    rows, n = upto.shape
-    step = int(upto[:, -1].max()) + 1
-    shift: Ints = np.arange(rows, dtype=np.int64) * step
-    flat: Ints = (upto + shift[:, None]).ravel()
-    index: Ints = np.searchsorted(flat, rank + shift, side="right") - np.arange(rows, dtype=np.int64) * n
-    return values[np.minimum(index, n - 1)]
+def _ranked(upto: NDArray[np.int32], draws: Ints, rank: Ints) -> Ints:
+    """Where in the ascending values the one of rank `rank` (from 0) of each resample is, by bisection.
+
+    Args:
+        upto: How many of the values up to each are in each block, shape (n, b).
+        draws: Shape (resamples, b).
+        rank: Shape (resamples,).
+    """
+    low = np.zeros(len(draws), dtype=np.int64)
+    high = np.full(len(draws), len(upto) - 1, dtype=np.int64)
+    while (low < high).any():
+        middle = (low + high) // 2
+        enough = np.einsum("rb,rb->r", upto[middle], draws) > rank
+        high = np.where(enough, middle, high)
+        low = np.where(enough, low, np.minimum(middle + 1, high))
+    return low
+
+
+def call_replicates(
+    values: Floats, rng: np.random.Generator, resamples: int = RESAMPLES
+) -> dict[str, Floats]:
+    """Like `block_replicates`, but every call is drawn by itself: for too few blocks to draw from."""
+    values = np.sort(values)
+    if not len(values):
+        return {metric: np.full(resamples, math.nan) for metric in METRICS}
+    found = {name: _resampled_quantile(values, q, rng, resamples) for name, q in QUANTILES.items()}
+    return {"mean": _resampled_mean(values, rng, resamples), **found}
+
+
+def _resampled_mean(values: Floats, rng: np.random.Generator, resamples: int) -> Floats:
+    n = len(values)
+    if n > _MANY:
+        return rng.normal(values.mean(), values.std() / math.sqrt(n), size=resamples)
+    rows = max(1, _CELLS // n)
+    sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
+    return np.concatenate([values[rng.integers(0, n, size=(size, n))].mean(axis=1) for size in sizes])
+
+
+def _resampled_quantile(values: Floats, q: float, rng: np.random.Generator, resamples: int) -> Floats:
+    """The quantile of each resample, drawn from its distribution without drawing the resample.
+
+    A resample's indices are n uniform numbers; the k-th smallest of these is Beta(k, n + 1 - k), and the next
+    one is the smallest of the n - k that are left above it.
+    """
+    n = len(values)
+    place = (n - 1) * q
+    k = math.floor(place) + 1
+    below = rng.beta(k, n + 1 - k, size=resamples)
+    above = 1 - (1 - below) * rng.random(resamples) ** (1 / max(n - k, 1)) if k < n else below
+    first, second = (values[np.minimum((u * n).astype(np.int64), n - 1)] for u in (below, above))
+    return first + (second - first) * (place - math.floor(place))
 
 
 def interval(replicates: Floats, *, units: int, level: float = 0.95) -> tuple[float, float]:

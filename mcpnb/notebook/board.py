@@ -19,7 +19,7 @@ from mcpnb.metrics import Columns, Series, quantile, series, summarise
 from mcpnb.metrics.summary import answered
 from mcpnb.model import USABLE_STATES, Event, ServerStatus
 from mcpnb.notebook import servers, svg
-from mcpnb.notebook.markup import Column, cut, escape, join, name, number
+from mcpnb.notebook.markup import Column, cut, escape, join, name, number, visible
 from mcpnb.notebook.markup import table as html_table
 from mcpnb.notebook.palette import SERVERS, Palette
 
@@ -280,9 +280,13 @@ def event_look(event: Event) -> servers.Look:
     return _KINDS.get(event.kind) or servers.Look("•", event.kind.replace("_", " "), "dim")
 
 
+def _told(events: Sequence[Event]) -> list[Event]:
+    """The newest few that people want to read, oldest first."""
+    return [event for event in events if event.kind not in _QUIET][-_EVENTS:]
+
+
 def _events(events: Sequence[Event]) -> str:
-    told = [event for event in events[-200:] if event.kind not in _QUIET][-_EVENTS:]
-    items = "".join(_event(event) for event in reversed(told)) or '<li class="mcpnb-dim">nothing yet</li>'
+    items = "".join(_event(event) for event in reversed(_told(events))) or '<li class="mcpnb-dim">nothing yet</li>'
     return (
         f'<section class="mcpnb-card mcpnb-last"><h4 class="mcpnb-sub">Events</h4>'
         f'<ol class="mcpnb-events">{items}</ol></section>'
@@ -309,9 +313,11 @@ def _detail(event: Event, shown: servers.Look) -> str:
 
 def board_text(moment: Moment) -> str:
     """The same in plain text."""
-    told = [event for event in moment.events[-200:] if event.kind not in _QUIET][-_EVENTS:]
-    lines = [
-        f"{clock_time(e.at)} {event_look(e)} {join((e.server or '', e.detail), ': ')}" for e in reversed(told)
-    ]
     head = f"{moment.title}: {servers.summary(moment.statuses)}, strategy {moment.strategy}"
-    return "\n".join([head, servers.servers_text(moment.statuses), *lines])
+    lines = [_event_text(event) for event in reversed(_told(moment.events))]
+    return visible("\n".join([head, servers.servers_text(moment.statuses), *lines]), lines=True)
+
+
+def _event_text(event: Event) -> str:
+    shown = event_look(event)
+    return join((clock_time(event.at), str(shown), event.server or "", _detail(event, shown)), " ")

@@ -33,6 +33,10 @@ _fleets: dict[object, Fleet] = {}
 """Open fleets by what they connect to, the one used last at the end."""
 
 
+_alive: set[int] = set()
+"""Fleets that need the portal, those included that are just connecting."""
+
+
 def connect(source: Any, *, name: str | None = None, wait: bool = True, **options: Any) -> Fleet:
     """Connect to MCP servers and get a `Fleet`.
 
@@ -159,6 +163,7 @@ class Fleet(_Verbs):
         self._closed = False
         if previous := _fleets.get(self._key):
             previous.close()
+        _alive.add(id(self))
         self._unregister = get_portal().register(self.client.aclose)
         try:
             get_portal().call(self.client.start, wait=wait)
@@ -296,7 +301,12 @@ class Fleet(_Verbs):
         self._unregister()
         if _fleets.get(self._key) is self:
             del _fleets[self._key]
-        get_portal().call(self.client.aclose)
+        try:
+            get_portal().call(self.client.aclose)
+        finally:
+            _alive.discard(id(self))
+            if not _alive:  # the last one turns off the light: no thread of ours stays
+                get_portal().close()
 
     def __enter__(self) -> Self:
         return self

@@ -79,8 +79,11 @@ _QUIET = rf"""() => {{
   return performance.now() - window.quietSince > 700;
 }}"""
 
-_BOTTOM = f"""() => Math.max(0, ...[...document.querySelectorAll('{_PANEL} .jp-Cell')]
-  .map(cell => cell.getBoundingClientRect().bottom))"""
+_BOTTOM = f"""() => {{
+  for (const part of document.querySelectorAll('{_PANEL} .jp-WindowedPanel-outer')) part.scrollTop = 0;
+  return Math.max(0, ...[...document.querySelectorAll('{_PANEL} .jp-Cell')]
+  .map(cell => cell.getBoundingClientRect().bottom));
+}}"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
+import random
+import signal
 import socket
 import sys
 import time
@@ -14,9 +17,9 @@ from mcp.server.mcpserver import MCPServer
 
 from mcpnb.config import ServerConfig
 from mcpnb.connection import Connection
-from mcpnb.errors import ConnectError
+from mcpnb.errors import ConnectError, ServerDisconnected, ToolError
 
-from .conftest import OLD, QUICK, Recorder, connected, old, stdio
+from .conftest import OLD, QUICK, Recorder, appears, connected, old, stdio
 
 pytestmark = pytest.mark.anyio
 
@@ -165,8 +168,6 @@ async def test_a_server_whose_start_fails_in_this_process_is_explained() -> None
 
 async def test_starting_returns_at_once_and_settled_never_raises() -> None:
     recorder = Recorder()
-    import random
-
     connection = Connection(old(), on_change=recorder, rng=random.Random(1), pace=QUICK)
     connection.start()
     connection.start()
@@ -179,8 +180,6 @@ async def test_starting_returns_at_once_and_settled_never_raises() -> None:
 
 
 async def test_a_connection_that_was_never_started_closes() -> None:
-    import random
-
     connection = Connection(old(), on_change=Recorder(), rng=random.Random(1))
     await connection.close()
     assert connection.state == "disconnected"
@@ -223,3 +222,54 @@ async def test_the_imports_of_a_first_call_are_done_before_it(tmp_path) -> None:
     )
     out, _ = await process.communicate()
     assert out.decode().strip() == "[]"
+
+
+async def test_what_a_server_says_in_an_error_answer_about_its_secrets_is_hidden() -> None:
+    server = MCPServer("here", log_level="ERROR")
+    config = ServerConfig("here", "in-process", target=server, hidden=frozenset({"sk-abcdef123456"}))
+    async with connected(config) as (connection, _):
+        with pytest.raises(ToolError) as caught:
+            await connection.get_prompt("sk-abcdef123456")
+        assert "sk-abcdef" not in caught.value.message
+
+
+async def test_an_observer_that_fails_is_reported_and_costs_nothing() -> None:
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+
+    def observer(connection, event) -> None:
+        raise RuntimeError("observer")
+
+    connection = Connection(old(), on_change=observer, rng=random.Random(1), pace=QUICK)
+    connection.start()
+    await connection.settled()
+    assert connection.state == "connected"
+    await connection.close()
+    asyncio.get_running_loop().set_exception_handler(None)
+    assert "on_change of connection child raised" in complaints[0]["message"]
+
+
+async def test_a_reconnect_takes_a_draining_server_back() -> None:
+    async with connected(old()) as (connection, _):
+        connection.drain()
+        await connection.reconnect()
+        assert connection.state == "connected"
+
+
+async def test_a_draining_server_that_goes_is_not_started_again() -> None:
+    async with connected(old()) as (connection, seen):
+        connection.drain()
+        os.kill(connection.pid, signal.SIGKILL)
+        await seen.until(lambda: connection.state == "disconnected")
+        with pytest.raises(ConnectError, match="it is not running"):
+            await connection.reconnect()
+
+
+async def test_reconnecting_on_request_fails_the_calls_in_flight(tmp_path) -> None:
+    async with connected(old()) as (connection, _):
+        call = asyncio.create_task(connection.call_tool("wait", {"mark": str(tmp_path / "running")}))
+        await appears(tmp_path / "running")
+        await connection.reconnect()
+        with pytest.raises(ServerDisconnected, match="a new connection was asked for"):
+            await call
+        assert connection.state == "connected"

@@ -43,14 +43,14 @@ def test_point_estimates_are_numpys():
 
 def test_nothing_gives_nan_and_no_interval():
     assert all(math.isnan(x) for x in statistics.point(np.zeros(0)).values())
-    replicates = statistics.call_replicates(np.zeros(0), 10, np.random.default_rng(0))
+    replicates = statistics.call_replicates(np.zeros(0), np.random.default_rng(0))
     assert all(np.isnan(x).all() for x in replicates.values())
     assert all(math.isnan(x) for x in statistics.interval(replicates["p50"], units=0))
 
 
 def test_call_replicates_scatter_like_the_mean_of_a_sample():
     values = np.random.default_rng(1).normal(100, 15, size=400)
-    found = statistics.call_replicates(values, 4000, np.random.default_rng(2))
+    found = statistics.call_replicates(values, np.random.default_rng(2), 4000)
     assert found["mean"].std() == pytest.approx(15 / math.sqrt(400), rel=0.15)
     low, high = statistics.interval(found["mean"], units=400)
     assert low < values.mean() < high
@@ -60,9 +60,9 @@ def test_blocks_that_lean_together_widen_the_interval():
     rng = np.random.default_rng(3)
     blocks = np.repeat(np.arange(20), 50)
     values = 100 + rng.normal(0, 10, 20)[blocks] + rng.normal(0, 1, 1000)
-    draws = statistics.block_draws(20, 2000, rng)
+    draws = statistics.block_draws(20, rng, 2000)
     by_block = statistics.block_replicates(values, np.arange(20), blocks, draws)["mean"].std()
-    by_call = statistics.call_replicates(values, 2000, rng)["mean"].std()
+    by_call = statistics.call_replicates(values, rng)["mean"].std()
     assert by_block > 4 * by_call
 
 
@@ -72,7 +72,7 @@ def test_shared_draws_pair_the_strategies():
     blocks = np.repeat(np.arange(12), 40)
     drift = rng.normal(0, 30, 12)[blocks]
     a, b = 100 + drift + rng.normal(0, 2, 480), 104 + drift + rng.normal(0, 2, 480)
-    draws = statistics.block_draws(12, 2000, rng)
+    draws = statistics.block_draws(12, rng, 2000)
     a, b = (statistics.block_replicates(v, np.arange(12), blocks, draws)["mean"] for v in (a, b))
     low, high = statistics.interval(b - a, units=12)
     assert 2 < low < 4 < high < 6
@@ -95,7 +95,7 @@ def test_intervals_over_ten_blocks_cover_the_truth_about_as_often_as_they_say():
     blocks = np.repeat(np.arange(10), 10)
     for _ in range(trials):
         values = 50 + rng.normal(0, 5, 10)[blocks] + rng.normal(0, 5, 100)
-        draws = statistics.block_draws(10, 600, rng)
+        draws = statistics.block_draws(10, rng, 600)
         low, high = statistics.interval(
             statistics.block_replicates(values, np.arange(10), blocks, draws)["mean"], units=10
         )
@@ -126,7 +126,20 @@ def test_a_straggler_does_not_stretch_the_working_time_but_a_backlog_does():
     assert statistics.busy_seconds(np.zeros(0), np.zeros(0), 1.0) == 1.0
 
 
-def test_large_samples_get_fewer_resamples_but_never_few():
-    assert statistics.resamples_for(500) == 2000
-    assert statistics.resamples_for(200_000) == 1000
-    assert statistics.resamples_for(10**9) == 400
+@pytest.mark.parametrize("n", [1, 7, 100])
+def test_calls_drawn_by_theory_scatter_like_calls_drawn_one_by_one(n):
+    rng = np.random.default_rng(n)
+    values = rng.lognormal(size=n)
+    found = statistics.call_replicates(values, rng, 20_000)
+    samples = values[rng.integers(0, n, size=(20_000, n))]
+    for name, q in statistics.QUANTILES.items():
+        levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+        ours, theirs = (np.quantile(x, levels) for x in (found[name], np.quantile(samples, q, axis=1)))
+        np.testing.assert_allclose(ours, theirs, rtol=0.1)
+
+
+def test_the_mean_of_very_many_calls_scatters_as_theory_says():
+    values = np.random.default_rng(6).exponential(size=50_000)
+    found = statistics.call_replicates(values, np.random.default_rng(7))["mean"]
+    assert found.mean() == pytest.approx(values.mean(), rel=0.001)
+    assert found.std() == pytest.approx(values.std() / math.sqrt(50_000), rel=0.1)

@@ -212,20 +212,41 @@ def test_a_server_that_does_not_start_ends_the_others_too() -> None:
         Rack([Wanted("weather-1", "weather"), Wanted("weather-2", "weather", options=("--nonsense",))])
 
 
+class Killed(Rack):
+    """A rack whose first server is killed while it starts, as often as the test says."""
+
+    def __init__(self, wanted: list[Wanted], *, times: int) -> None:
+        self.times = times
+        super().__init__(wanted, meanwhile=self.kill)
+
+    def kill(self) -> None:
+        replica = next(iter(self._replicas.values()))
+        launch = replica.launch
+
+        def launch_and_kill() -> None:
+            launch()
+            self.times -= 1
+            if self.times > 0:
+                kill_group(replica.pid or 0)
+
+        replica.launch = launch_and_kill  # type: ignore[method-assign]
+        kill_group(replica.pid or 0)
+
+
 def test_a_server_that_is_killed_while_it_starts_is_started_once_more() -> None:
-    rack: list[Rack] = []
+    rack = Killed([Wanted("weather-1", "weather")], times=1)
+    assert rack["weather-1"].pid
+    rack.close()
 
-    class Watched(Rack):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            rack.append(self)
-            super().__init__(*args, **kwargs)
 
-    def kill_it() -> None:
-        kill_group(rack[0]["weather-1"].pid or 0)
-
-    Watched([Wanted("weather-1", "weather")], meanwhile=kill_it)
-    assert rack[0]["weather-1"].pid
-    rack[0].close()
+def test_a_server_that_is_killed_at_every_start_leaves_the_others_working_and_can_be_restarted() -> None:
+    rack = Killed([Wanted("weather-1", "weather"), Wanted("weather-2", "weather")], times=2)
+    assert rack["weather-1"].pid is None
+    with LabFleet(rack, name="half a lab") as fleet:
+        assert fleet.call("weather.current", CITY).server == "weather-2"
+        assert state(fleet, "weather-1") == "reconnecting"
+        fleet.restart("weather-1")
+        wait_until(fleet, "weather-1", "connected")
 
 
 def test_starting_a_lab_of_the_same_name_ends_the_one_before_and_closing_leaves_nothing() -> None:

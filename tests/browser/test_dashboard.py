@@ -1,0 +1,85 @@
+"""The dashboard in a real JupyterLab: it acts on running traffic, and it tells the truth about servers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+START = """\
+import mcpnb
+fleet = mcpnb.lab.start('weather', replicas=3, name='lab', seed=1)
+fleet.strategy = 'round_robin'
+fleet.profile('weather-3', latency_ms=400)
+traffic = mcpnb.lab.traffic(fleet, rate=20)"""
+
+CELLS = [START, "fleet.dashboard()"]
+
+# What a cell would do, without a cell: the answer is what the code prints.
+_RUN = """async code => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const running = kernel.requestExecute({code});
+  let printed = '';
+  running.onIOPub = message => {
+    if (message.header.msg_type === 'stream') printed += message.content.text;
+    if (message.header.msg_type === 'error') printed += message.content.traceback.join('\\n');
+  };
+  await running.done;
+  return printed;
+}"""
+
+_SHARES = """
+import json, time
+for _ in range(600):
+    calls = fleet.calls
+    mine = calls[calls.strategy == {strategy!r}]
+    if len(mine) >= 60:
+        break
+    time.sleep(0.05)
+print(json.dumps((mine.server.value_counts() / len(mine)).to_dict()))
+"""
+
+
+def shares(page, strategy: str) -> dict[str, float]:
+    """Server → share of the calls that this strategy placed, once there are sixty of them."""
+    return json.loads(page.page.evaluate(_RUN, _SHARES.format(strategy=strategy)))
+
+
+@pytest.fixture
+def dashboard(lab_page, request):
+    page = lab_page(CELLS, theme=request.param)
+    cells = page.run_all(timeout=90)
+    assert {cell.source: cell.error for cell in cells if cell.error} == {}
+    yield page
+    assert "closed" in page.page.evaluate(_RUN, "traffic.stop(); fleet.close(); print('closed')")
+
+
+@pytest.mark.parametrize("dashboard", ["light", "dark"], indirect=True)
+def test_the_strategy_menu_changes_the_routing_of_running_traffic(dashboard):
+    assert shares(dashboard, "round_robin")["weather-3"] == pytest.approx(1 / 3, abs=0.05)
+
+    menu = dashboard.output(1).get_by_label("Strategy").first
+    choice = menu.locator("option", has_text="lowest recent latency")
+    menu.select_option(value=choice.get_attribute("value"))
+
+    after = shares(dashboard, "latency")
+    assert after["weather-3"] < 0.2, after
+    assert dashboard.page.evaluate(_RUN, "print(fleet.strategy)").strip() == "latency"
+    dashboard.shot()
+    assert dashboard.console == []
+
+
+@pytest.mark.parametrize("dashboard", ["light"], indirect=True)
+def test_the_dashboard_follows_a_crash_and_a_recovery(dashboard):
+    board = dashboard.output(1)
+    board.get_by_text("3 of 3 take calls").first.wait_for(timeout=15_000)
+    dashboard.page.evaluate(_RUN, "fleet.crash('weather-2')")
+    board.get_by_text("2 of 3 take calls").first.wait_for(timeout=15_000)
+    dashboard.shot("crashed")
+    dashboard.page.evaluate(_RUN, "fleet.restart('weather-2')")
+    board.get_by_text("3 of 3 take calls").first.wait_for(timeout=30_000)
+    lost = "print(int((~fleet.calls.groupby('call').outcome.last().isin(['ok'])).sum()))"
+    assert dashboard.page.evaluate(_RUN, lost).strip() == "0"
+    assert dashboard.console == []
