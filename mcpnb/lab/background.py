@@ -115,10 +115,11 @@ class Traffic:
             self._idle.wait_for(lambda: not self._out, timeout)
         return self
 
-    def reaches(self, ended: int, timeout: float) -> bool:
-        """Wait until so many calls have ended, answered or not; False when `timeout` seconds pass first."""
+    def let_pass(self, calls: int, timeout: float = 30.0) -> bool:
+        """Wait until so many more calls have ended, well or not; False when `timeout` seconds pass first."""
         with self._idle:
-            return self._idle.wait_for(lambda: self.answered + self.failed >= ended, timeout)
+            enough = self.answered + self.failed + calls
+            return self._idle.wait_for(lambda: self.answered + self.failed >= enough, timeout)
 
     def _run(self) -> None:
         # Times of a Poisson process from the start on: a late call does not delay those behind it.

@@ -177,27 +177,23 @@ class Demo:
         self._head(f"3. {size.rate:g} calls per second, and {VICTIM} is killed among them")
         calls = traffic(fleet, rate=size.rate, seed=self._seed)
         marks = [time.time()]
-        self._pass(calls, size.phase)
+        calls.let_pass(size.phase, size.patience)
         self._moment("busy", fleet)
         at_work = self._catch_at_work(fleet, calls)
         fleet.crash(VICTIM)
         marks.append(time.time())
         self._say(f"  killed {VICTIM} (SIGKILL) after {calls.sent} calls, {at_work} of them in its hands\n")
-        self._pass(calls, size.phase)
+        calls.let_pass(size.phase, size.patience)
         self._servers(fleet)
         self._moment("dead", fleet)
         self._heal(fleet)
         marks.append(time.time())
-        self._pass(calls, size.phase)
+        calls.let_pass(size.phase, size.patience)
         calls.stop(size.patience)
         self._tally.add(calls.sent, calls.answered, calls.failures.elements())
         self._say(_table(*_phases(fleet, marks)))
         self._say(f"\n  {calls.sent} calls sent, {calls.answered} answered, {calls.failed} failed\n")
         self._servers(fleet)
-
-    def _pass(self, calls: Traffic, count: int) -> None:
-        """Let traffic run until so many more calls have ended."""
-        calls.reaches(calls.answered + calls.failed + count, self._size.patience)
 
     def _catch_at_work(self, fleet: LabFleet, calls: Traffic) -> int:
         """Wait until the victim has a call in its hands; how many those are."""
@@ -205,7 +201,7 @@ class Demo:
             busy = next(status.in_flight for status in fleet.status() if status.server == VICTIM)
             if busy:
                 return busy
-            self._pass(calls, 1)
+            calls.let_pass(1, self._size.patience)
         return 0
 
     def _heal(self, fleet: LabFleet) -> None:

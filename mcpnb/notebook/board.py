@@ -286,7 +286,10 @@ def _told(events: Sequence[Event]) -> list[Event]:
 
 
 def _events(events: Sequence[Event]) -> str:
-    items = "".join(_event(event) for event in reversed(_told(events))) or '<li class="mcpnb-dim">nothing yet</li>'
+    items = (
+        "".join(_event(event) for event in reversed(_told(events)))
+        or '<li class="mcpnb-dim">nothing yet</li>'
+    )
     return (
         f'<section class="mcpnb-card mcpnb-last"><h4 class="mcpnb-sub">Events</h4>'
         f'<ol class="mcpnb-events">{items}</ol></section>'

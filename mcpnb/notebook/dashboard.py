@@ -108,7 +108,7 @@ class Dashboard:
         self._pulse = Pulse(self.refresh, scheduler, rate=rate)
         self._face: Face | None = None
         self._note = self._sent = ""
-        self._closed = False
+        self._closed = self._broken = False
         self._drawing = threading.Lock()
         self._unwatch: Callable[[], None] | None = None
         self._handles: list[Any] = []
@@ -146,7 +146,12 @@ class Dashboard:
             with self._drawing:
                 self._draw()
         except Exception as error:  # noqa: BLE001 - a beat has no caller; the reader of the page is told instead
+            self._broken = True
             self._complain(error)
+        else:
+            if self._broken:
+                self._broken = False
+                self._complain(None)
 
     def _draw(self) -> None:
         face = self._face
@@ -159,9 +164,10 @@ class Dashboard:
             face.show(body.replace(_STAMP, f"as of {clock_time(moment.now)}"))
         face.follow(moment.strategy, moment.statuses)
 
-    def _complain(self, error: BaseException) -> None:
+    def _complain(self, error: BaseException | None) -> None:
+        """Show an error below the board; None takes the last one away."""
         if self._face is not None:
-            self._face.complain(f"{type(error).__name__}: {error}")
+            self._face.complain(f"{type(error).__name__}: {error}" if error else "")
 
     # -- what its controls do
 
@@ -173,6 +179,7 @@ class Dashboard:
             try:
                 action()
                 self._note = done
+                self._complain(None)
             except Exception as error:  # noqa: BLE001 - a control has no caller; its user is told instead
                 self._complain(error)
             finally:

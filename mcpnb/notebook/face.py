@@ -6,7 +6,7 @@ for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -97,6 +97,8 @@ class Face:
     def complain(self, text: str) -> None:
         """Show an error below the board; empty text takes it away."""
         said = f'<p><span class="mcpnb-bad">✕ that did not work</span> {cut(text)}</p>' if text else ""
+        if not text and self._trouble.layout.display == "none":
+            return
         self._trouble.value = f'<div class="mcpnb"><section class="mcpnb-card">{said}</section></div>'
         self._trouble.layout.display = None if text else "none"
 
@@ -120,8 +122,9 @@ class Face:
             self._acts.children = shown
 
     def close(self) -> None:
-        """Give all widgets up."""
-        self.root.close()
+        """Give all widgets up, those of the panels too."""
+        for widget in list(_tree(self.root)):
+            widget.close()
 
     # -- how it is made
 
@@ -209,3 +212,10 @@ class Face:
         """Learn whether any page shows the root: a page that knows how to count counts from here."""
         self.root._view_count = 0  # noqa: SLF001 - ipywidgets' own way to ask for it
         self.root.observe(self._told(lambda new: self._controls.seen(new or 0)), "_view_count")
+
+
+def _tree(widget: Any) -> Iterator[Any]:
+    """A widget and all that it holds."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _tree(child)

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from mcpnb.metrics import AttemptLog, Columns, series
+from mcpnb.metrics import AttemptLog, Columns, Series, series
 from mcpnb.metrics.quantiles import grouped_quantiles
 from mcpnb.metrics.summary import answered
 from mcpnb.model import FAULTS, OUTCOMES
@@ -146,9 +146,7 @@ def timeline(log: AttemptLog, ax: Axes | None = None, *, window: float | None = 
     """p95 per server over time, labelled at the lines' ends; failed attempts as crosses on the time axis."""
     columns = _windowed(log, window)
     ax = ax if ax is not None else _axes()
-    begin, span = _extent(columns)
-    cut = series(columns, buckets=_BUCKETS, span=span, now=begin + span)
-    middles = (cut.edges[:-1] + cut.edges[1:]) / 2 - begin
+    cut, middles, span = _cut(columns, _BUCKETS)
     for name, p95 in zip(cut.servers, cut.p95_ms, strict=True):
         _line(ax, middles, p95, name)
     for name, failed in zip(cut.servers, cut.errors, strict=True):
@@ -215,11 +213,9 @@ def share(log: AttemptLog, ax: Axes | None = None, *, window: float | None = Non
     """Which server got which share of the attempts over time, stacked."""
     columns = _windowed(log, window)
     ax = ax if ax is not None else _axes()
-    begin, span = _extent(columns)
-    cut = series(columns, buckets=_BUCKETS // 3, span=span, now=begin + span)
+    cut, x, span = _cut(columns, _BUCKETS // 3)
     totals = cut.count.sum(axis=0)
     shares = 100 * cut.count / np.where(totals, totals, 1)
-    x = (cut.edges[:-1] + cut.edges[1:]) / 2 - begin
     filled = totals > 0
     if filled.any():
         tones = [SERVERS.accent(name).tone.light for name in cut.servers]
@@ -353,12 +349,13 @@ def _windowed(log: AttemptLog, window: float | None) -> Columns:
     return columns.where(columns.started_at >= columns.started_at.max() - window)
 
 
-def _extent(columns: Columns) -> tuple[float, float]:
-    """The first start (Unix time) and the seconds to the last one, at least one."""
-    if not len(columns):
-        return 0.0, 1.0
-    begin = float(columns.started_at.min())
-    return begin, max(float(columns.started_at.max()) - begin, 1.0)
+def _cut(columns: Columns, buckets: int) -> tuple[Series, Floats, float]:
+    """The attempts in buckets; the middles of these and the end, in seconds from the first start on."""
+    begin = float(columns.started_at.min()) if len(columns) else 0.0
+    span = max(float(columns.started_at.max()) - begin, 1.0) if len(columns) else 1.0
+    # Edges are multiples of the width: one bucket more than asked for covers both ends.
+    cut = series(columns, buckets=buckets + 1, span=span * (buckets + 1) / buckets, now=begin + span)
+    return cut, np.maximum((cut.edges[:-1] + cut.edges[1:]) / 2 - begin, 0.0), span
 
 
 def _groups(columns: Columns, by: str) -> tuple[list[str], npt.NDArray[np.intp]]:

@@ -133,11 +133,11 @@ def test_a_server_that_hangs_answers_nothing_and_is_brought_back(fleet: LabFleet
 def test_calls_that_run_while_a_server_is_killed_are_all_answered(fleet: LabFleet) -> None:
     fleet.profile("weather-1", latency_ms=50)
     with lab.traffic(fleet, rate=80) as calls:
-        assert calls.reaches(20, 30)
+        assert calls.let_pass(20)
         fleet.crash("weather-1")
-        assert calls.reaches(calls.answered + 40, 30)
+        assert calls.let_pass(40)
         fleet.restart("weather-1")
-        assert calls.reaches(calls.answered + 20, 30)
+        assert calls.let_pass(20)
     assert (calls.answered, calls.failed) == (calls.sent, 0)
     fleet.profile("weather-1", latency_ms=1)
     wait_until(fleet, "weather-1", "connected")

@@ -270,10 +270,10 @@ AGGREGATE = SimpleNamespace(
 def test_an_aggregate_shows_answer_sources_and_disagreement() -> None:
     text = Reader(display.aggregate_html(AGGREGATE)).text  # type: ignore[arg-type]
     for words in (
-        "2 of 3 servers answered", "fused by mean", "confidence 82 %", "1 disagreement", "8.40", "timed out",
+        "2 of 3 servers answered", "fused by mean", "confidence 82 %", "1 disagreement", "8.4", "timed out",
         "no answer within 0.5 s", "Where they disagree", "8.7", "7.0 %",
     ):  # fmt: skip
-        assert words in text or words == "8.40", words
+        assert words in text, words
 
 
 def test_an_aggregate_in_plain_text_says_the_same() -> None:
@@ -339,7 +339,7 @@ def test_an_empty_fleet_has_a_picture() -> None:
 
 def test_a_bundle_stands_alone_and_falls_back_to_text() -> None:
     bundle = display.mimebundle(EXPLANATION)
-    html = bundle["text/html"]
+    html = bundle["text/html"].replace("http://www.w3.org/2000/svg", "")  # the name of SVG, not an address
     assert html.startswith("<style>")
     assert '<pre class="mcpnb-text">' in html
     assert '<div class="mcpnb" style="display:none">' in html

@@ -64,9 +64,9 @@ def test_the_frames_have_the_columns_that_were_promised(fleet):
         "hedge", "cached", "bytes", "error",
     ]  # fmt: skip
     assert list(fleet.servers.columns) == [
-        "server", "state", "transport", "protocol", "version", "region", "tags", "weight", "priority", "tools",
-        "resources", "prompts", "in_flight", "queued", "calls", "errors", "error_rate", "p50_ms", "p95_ms",
-        "p99_ms", "breaker", "connected_at", "last_error",
+        "server", "state", "transport", "protocol", "version", "region", "tags", "weight", "priority",
+        "tools", "resources", "prompts", "in_flight", "queued", "calls", "errors", "error_rate", "p50_ms",
+        "p95_ms", "p99_ms", "breaker", "connected_at", "last_error",
     ]  # fmt: skip
     assert list(fleet.tools.columns) == [
         "tool", "server", "title", "description", "version", "replicas", "read_only", "idempotent",
@@ -128,7 +128,7 @@ def test_running_the_cell_again_replaces_the_fleet():
 def test_a_config_that_cannot_work_names_file_server_key_and_fix(tmp_path):
     path = tmp_path / "mcp.json"
     path.write_text(
-        '{"mcpServers": {"a": {"url": "http://127.0.0.1:1/mcp", "headers": {"X": "${NOT_SET_HERE}"}}}}'
+        json.dumps({"mcpServers": {"a": {"url": "http://h/mcp", "headers": {"X": "${NOT_SET_HERE}"}}}})
     )
     with pytest.raises(mcpnb.ConfigError) as caught:
         mcpnb.connect(path)

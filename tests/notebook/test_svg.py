@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -21,9 +22,9 @@ def palette() -> Palette:
     return Palette()
 
 
-def parsed(text: str) -> ElementTree.Element:
+def parsed(text: str) -> ET.Element:
     """The SVG as XML: what a strict reader makes of it."""
-    return ElementTree.fromstring(text)
+    return ET.fromstring(text)
 
 
 def paths(text: str) -> list[str]:
@@ -156,7 +157,7 @@ def test_the_top_of_a_scale_exists_for_anything(value: float) -> None:
 def test_labels_are_moved_apart_in_their_order(places: list[float]) -> None:
     moved = svg.spread(places, 0, 150, 14)
     ordered = [moved[i] for i in sorted(range(len(places)), key=lambda i: places[i])]
-    assert all(b - a >= 14 - 1e-9 for a, b in zip(ordered, ordered[1:], strict=False))
+    assert all(b - a >= 14 - 1e-9 for a, b in itertools.pairwise(ordered))
     assert all(place <= 150 for place in moved)
 
 
