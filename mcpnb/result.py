@@ -33,8 +33,8 @@ class Result:
     """Seconds from the call's arrival to its end, retries and our own overhead included."""
     _call: Call = field(repr=False)
     _resolution: str = field(default="", repr=False)
-    _wrapped: bool = field(default=False, repr=False)
-    """The tool's output schema has the one field `result`, in which SDKs wrap values that are no objects."""
+    _schema: Mapping[str, object] | None = field(default=None, repr=False)
+    """The tool's output schema."""
 
     @property
     def ok(self) -> bool:
@@ -60,10 +60,10 @@ class Result:
         structured: Any = self.raw.structured_content
         if structured is None:
             return _parsed(self.text)
-        if not (self._wrapped and isinstance(structured, dict)):
+        if not isinstance(structured, dict):
             return structured
         fields = cast("dict[str, Any]", structured)
-        return fields["result"] if set(fields) == {"result"} else fields
+        return fields["result"] if set(fields) == {"result"} and _wraps(self._schema) else fields
 
     @property
     def attempts(self) -> int:
@@ -93,6 +93,12 @@ class Result:
         state = "ok" if self.ok else "tool error"
         shown = _short(self.value)
         return f"<Result {self.tool} from {self.server}: {state}, {self.latency * 1000:.1f} ms, {shown}>"
+
+
+def _wraps(schema: Mapping[str, object] | None) -> bool:
+    """Whether the output schema has the one field `result`, in which SDKs put values that are no objects."""
+    properties = None if schema is None else schema.get("properties")
+    return isinstance(properties, Mapping) and set(cast("Mapping[str, object]", properties)) == {"result"}
 
 
 def _parsed(text: str) -> Any:

@@ -408,9 +408,16 @@ def kernel(tmp_path, monkeypatch):
     manager.cleanup_resources()
 
 
+def answer_to(client, request: str) -> dict[str, object]:
+    """The kernel's answer to one request; others may still be on their way from its start."""
+    while (message := client.get_shell_msg(timeout=30))["parent_header"].get("msg_id") != request:
+        pass
+    return message["content"]
+
+
 def test_interrupt_in_a_kernel_stops_the_cell_and_the_next_cell_works(kernel):
     manager, client = kernel
-    client.execute(
+    hanging = client.execute(
         "import asyncio, mcpnb.portal\n"
         "portal = mcpnb.portal.get_portal()\n"
         "async def hangs():\n"
@@ -422,21 +429,21 @@ def test_interrupt_in_a_kernel_stops_the_cell_and_the_next_cell_works(kernel):
     while client.get_iopub_msg(timeout=30)["msg_type"] != "stream":
         pass  # prints of the coroutine reach the cell, though they come from another thread
     manager.interrupt_kernel()
-    reply = client.get_shell_msg(timeout=30)["content"]
+    reply = answer_to(client, hanging)
     assert (reply["status"], reply["ename"]) == ("error", "KeyboardInterrupt")
-    client.execute("assert portal.call(asyncio.sleep, 0, 'usable') == 'usable'")
-    assert client.get_shell_msg(timeout=30)["content"]["status"] == "ok"
+    usable = client.execute("assert portal.call(asyncio.sleep, 0, 'usable') == 'usable'")
+    assert answer_to(client, usable)["status"] == "ok"
 
 
 def test_shutting_a_kernel_down_runs_the_closers(kernel, tmp_path):
     manager, client = kernel
-    client.execute(
+    registered = client.execute(
         "import pathlib, mcpnb.portal\n"
         "async def closer():\n"
         "    pathlib.Path('closed').touch()\n"
         "mcpnb.portal.get_portal().register(closer)"
     )
-    assert client.get_shell_msg(timeout=30)["content"]["status"] == "ok"
+    assert answer_to(client, registered)["status"] == "ok"
     manager.shutdown_kernel()
     assert (tmp_path / "closed").exists()
 

@@ -28,7 +28,9 @@ def answer(entry: ToolEntry, finish: Finish, note: str, *, raise_on_error: bool)
         raise outcome.error or McpnbError(f"{entry.ref.tool} ended as {outcome.kind}")
     raw: CallToolResult = outcome.value  # pyright: ignore[reportAssignmentType] - the driver's job put it there
     total = (call.finished or call.arrived) - call.arrived
-    result = Result(entry.ref.tool, call.ended[-1].attempt.server, raw, total, call, note, _wraps(entry))
+    result = Result(
+        entry.ref.tool, call.ended[-1].attempt.server, raw, total, call, note, entry.output_schema
+    )
     return result.raise_for_error() if raise_on_error else result
 
 
@@ -66,13 +68,6 @@ def _nobody(tool: str, outcomes: Sequence[SourceOutcome[Result]]) -> McpnbError:
     if refusals and len(refusals) == len(outcomes):
         return refusals[0]
     return NoServerAvailable(tool, {o.server: str(o.error or o.kind) for o in outcomes})
-
-
-def _wraps(entry: ToolEntry) -> bool:
-    """Whether the output schema has the one field `result`, in which SDKs put values that are no objects."""
-    schema = entry.output_schema
-    properties: object = None if schema is None else schema.get("properties")
-    return isinstance(properties, Mapping) and len(properties) == 1 and "result" in properties  # pyright: ignore[reportUnknownArgumentType]
 
 
 def size_of(raw: CallToolResult) -> int:

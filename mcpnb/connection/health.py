@@ -7,10 +7,11 @@ server that is busy with them may be too busy to answer a ping, and is only call
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from mcp import Client
+from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcpnb.errors import CallTimeout, ConnectError, ServerDisconnected, ToolError
@@ -58,7 +59,9 @@ class Health:
     async def _ask(self) -> None:
         flight = self._session.own_flight(self._session.pace.health_timeout)
         try:
-            await self._session.exchange("a health check", _ping, flight=flight)
+            itself = await self._session.exchange("a health check", _still_itself, flight=flight)
+            if not itself:
+                self._session.lose(Fault("lost", "another version of the server answers at its address"))
         except CallTimeout:
             self._odd.clear()
             self._silent()
@@ -83,8 +86,17 @@ class Health:
             self._session.listener.on_health(self._session, problem)
 
 
-async def _ping(client: Client) -> object:
-    """The cheapest question of the negotiated era."""
-    if client.protocol_version in MODERN_PROTOCOL_VERSIONS:
-        return await client.session.send_discover(client.protocol_version)
-    return await client.session.send_ping()
+async def _still_itself(client: Client) -> bool:
+    """Ask the cheapest question of the negotiated era. Whether the server that answers is the one we know.
+
+    Without sessions (since 2026-07-28) a server may be replaced between two requests, and nothing else tells.
+    """
+    if client.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        await client.session.send_ping()
+        return True
+    answer = await client.session.send_discover(client.protocol_version)
+    meta = cast("dict[str, Any]", answer.get("_meta") or {})
+    said, known = cast("dict[str, Any] | None", meta.get(SERVER_INFO_META_KEY)), client.server_info
+    if known is None or not isinstance(said, dict):
+        return True
+    return (said.get("name"), said.get("version")) == (known.name, known.version)

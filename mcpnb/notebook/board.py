@@ -244,7 +244,8 @@ def _mark(event: Event, down: set[str]) -> tuple[str, Any] | None:
         case "strategy":
             return str(event.data.get("strategy") or event.detail), "dim"
         case "fault" | "profile" | "lab":
-            return event.detail, "warn"
+            named = event.server and not event.detail.startswith(event.server)
+            return f"{event.server} {event.detail}" if named else event.detail, "warn"
         case _:
             return None
 
@@ -264,6 +265,7 @@ def _state_mark(server: str, state: str, down: set[str]) -> tuple[str, Any] | No
 _KINDS: Final[Mapping[str, servers.Look]] = {
     "conflict": servers.Look("⇄", "conflict", "warn"),
     "tools_changed": servers.Look("✎", "tools changed", "warn"),
+    "lab": servers.Look("⚑", "lab", "warn"),
     "strategy": servers.Look("⇢", "strategy", "dim"),
     "listing_failed": servers.Look("!", "listing failed", "warn"),
     "callback_failed": servers.Look("!", "callback failed", "bad"),

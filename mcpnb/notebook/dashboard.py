@@ -245,10 +245,12 @@ class Dashboard:
         if self._face is None:
             controls = Controls(self._choose, self._look_back, self._pause, self._reconnect, self._seen)
             view = self._view
-            self._face = Face(
-                controls, view.strategies(), view.strategy, WINDOWS, self._window, view.panels()
-            )
-        return self._face if self._face.connected else None
+            face = Face(controls, view.strategies(), view.strategy, WINDOWS, self._window, view.panels())
+            if not face.connected:
+                face.close()
+                return None
+            self._face = face
+        return self._face
 
     def _seen(self, pages: int) -> None:
         """The number of places in which the dashboard is shown has changed."""

@@ -215,7 +215,7 @@ class Face:
 
 
 def _tree(widget: Any) -> Iterator[Any]:
-    """A widget and all that it holds."""
-    yield widget
+    """A widget and all that it holds, its layout and style included."""
+    yield from (part for part in (widget, widget.layout, getattr(widget, "style", None)) if part is not None)
     for child in getattr(widget, "children", ()):
         yield from _tree(child)

@@ -16,9 +16,10 @@ from mcpnb.client import CallView, MultiServerClient
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import Event, ServerStatus
 from mcpnb.notebook import frames
+from mcpnb.notebook.future import CallFuture
 from mcpnb.notebook.results import Aggregate, Result
 from mcpnb.notebook.trial import FleetTrial
-from mcpnb.portal import Future, get_portal
+from mcpnb.portal import get_portal
 from mcpnb.routing.strategies import available
 
 if TYPE_CHECKING:
@@ -92,9 +93,9 @@ class _Verbs:
 
     def submit(
         self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any
-    ) -> Future[Result]:
-        """Start a call and do not wait: the cell goes on. `.result()`, `.cancel()`, `.done()`."""
-        future = Future[Result](tool)
+    ) -> CallFuture[Result]:
+        """Start a call and go on: the future has `.result()`, `.cancel()`, `.done()` and a Stop button."""
+        future = CallFuture[Result](tool)
         get_portal().start(future, self.routed, tool, arguments, named)
         return future
 

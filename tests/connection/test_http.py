@@ -34,7 +34,7 @@ class Gate:
     def __init__(self) -> None:
         self.verdicts: dict[str, object] = {}
         self.sent: list[tuple[str, str]] = []
-        mcp = MCPServer("gated", log_level="ERROR")
+        mcp = self.mcp = MCPServer("gated", version="1.0", log_level="ERROR")
         self.running = asyncio.Event()
         self.go_on = asyncio.Event()
 
@@ -327,3 +327,11 @@ async def test_an_idle_server_that_is_silent_twice_is_connected_anew() -> None:
         assert seen.states()[-2] == "degraded"
         gate.go_on.set()
         await seen.until(lambda: connection.state == "connected")
+
+
+async def test_a_server_replaced_by_another_version_is_noticed_and_learned_anew() -> None:
+    async with gated(health_interval=0.02) as (gate, config), connected(config) as (connection, seen):
+        assert connection.server_version == "1.0"
+        gate.mcp._lowlevel_server.version = "2.0"
+        await seen.until(lambda: connection.server_version == "2.0")
+        assert connection.state == "connected" or "connected" in seen.states()

@@ -14,12 +14,12 @@ import pytest
 from mcpnb.config import ServerConfig
 from mcpnb.connection import watchdog
 
-from .conftest import ECHO, LIMIT, OLD, connected, old, stdio
+from .conftest import LIMIT, OLD, connected, old, stdio
 
 pytestmark = pytest.mark.anyio
 
 PARENT = """
-import asyncio, random, sys
+import asyncio, os, random, sys, time
 from mcpnb.config import ServerConfig
 from mcpnb.connection import Connection
 
@@ -29,8 +29,13 @@ async def main():
     connection.start()
     await connection.settled()
     print(connection.pid, flush=True)
+    if fork:
+        if os.fork() == 0:
+            time.sleep(3)  # holds a copy of every descriptor
+            os._exit(0)
     await asyncio.sleep(600)
 
+fork = sys.argv.pop(1) == "fork"
 asyncio.run(main())
 """
 
@@ -55,16 +60,19 @@ async def gone(pid: int) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
-@pytest.mark.parametrize("server", [[str(ECHO), "stdio"], [str(OLD), "stubborn"]], ids=["polite", "stubborn"])
-async def test_a_server_dies_with_a_parent_that_is_killed(server) -> None:
+@pytest.mark.parametrize("server", [[str(OLD)], [str(OLD), "stubborn"]], ids=["polite", "stubborn"])
+@pytest.mark.parametrize("fork", ["fork", "alone"])
+async def test_a_server_dies_with_a_parent_that_is_killed(server, fork) -> None:
     parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PARENT, *server, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-W", "ignore", "-c", PARENT, fork, *server, stdout=asyncio.subprocess.PIPE
     )
     child = int(await parent.stdout.readline())
     assert alive(child)
     parent.kill()
     await parent.wait()
+    began = time.monotonic()
     await gone(child)
+    assert time.monotonic() - began < 2.5  # in particular, not after the fork, which sleeps for 3 s
 
 
 async def test_stubborn_servers_are_all_closed_within_the_kernels_patience() -> None:
@@ -132,3 +140,21 @@ async def test_the_tail_keeps_the_last_200_lines_and_the_disk_is_given_back() ->
         assert os.fstat(connection._stderr.fileno()).st_size < 100_000
         assert connection.stderr_tail[-1] == "end"
     assert connection.stderr_tail[-1] == "end"
+
+
+async def test_servers_can_be_kept_from_a_loop_in_another_thread() -> None:
+    import threading
+
+    states = []
+
+    def elsewhere() -> None:
+        async def main() -> None:
+            async with connected(old()) as (connection, _):
+                states.append(connection.state)
+
+        asyncio.run(main())
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    await asyncio.to_thread(thread.join)
+    assert states == ["connected"]

@@ -176,8 +176,8 @@ def test_busy_traffic_is_shown_four_times_a_second(
     shown(fleet, hand)
     hand.advance(1)
     wire.clear()
-    for _ in range(1_000):
-        fleet.call("alpha", NOON + hand.now)
+    for n in range(1_000):
+        fleet.call("alpha", NOON + hand.now, 0.01 + n / 1_000)
         hand.advance(0.01)
     assert 38 <= len(boards(wire)) <= 41
 
