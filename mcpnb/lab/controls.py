@@ -89,11 +89,10 @@ class _Row:
         }
         for setting, slider in self.sliders.items():
             slider.observe(partial(self._moved, setting), names="value")
-        name = w.HTML(f"<b>{escape(server)}</b>", layout=w.Layout(width="8em"))
+        name = w.HTML(f"<b>{escape(server)}</b>", layout=w.Layout(width="7em"))
+        together = w.HBox(list(self.buttons.values()))
         layout = w.Layout(flex_flow="row wrap", align_items="center")
-        self.widget: Any = w.HBox(
-            [name, *self.sliders.values(), *self.buttons.values(), self._said], layout=layout
-        )
+        self.widget: Any = w.HBox([name, *self.sliders.values(), together, self._said], layout=layout)
 
     def _slider(self, description: str, value: float, *, top: float, step: float, tip: str) -> Any:
         w = _widgets()
@@ -106,7 +105,8 @@ class _Row:
             tooltip=f"{self._server}: {tip}",
             continuous_update=False,  # each value is written to a file
             readout_format=".0f" if step >= 1 else ".2f",
-            layout=w.Layout(width="19em"),
+            style={"description_width": "5em"},
+            layout=w.Layout(width="16em"),
         )
 
     def _button(self, label: str, act: Callable[[str], None], tip: str, style: str) -> Any:
@@ -115,7 +115,7 @@ class _Row:
             description=label,
             tooltip=f"{self._server}: {tip}",
             button_style=style,
-            layout=w.Layout(width="6em"),
+            layout=w.Layout(width="5em"),
         )
         button.on_click(partial(self._pressed, label, act))
         return button

@@ -242,7 +242,7 @@ def _mark(event: Event, down: set[str]) -> tuple[str, Any] | None:
             shown = servers.look(servers.BREAKERS, state_of(event) or event.detail)
             return f"{event.server} breaker {shown.word}", shown.tone
         case "strategy":
-            return str(event.data.get("strategy") or event.detail), "dim"
+            return event.detail.removeprefix("strategy is ").removesuffix(" now"), "dim"
         case "fault" | "profile" | "lab":
             named = event.server and not event.detail.startswith(event.server)
             return f"{event.server} {event.detail}" if named else event.detail, "warn"

@@ -20,7 +20,7 @@ WIDTH: Final = 590
 """Units of the nested coordinate system from left to right."""
 FINE: Final = 4
 """Units per pixel of its height: whole numbers are short, and a quarter of a pixel is fine enough."""
-LEFT, PLOT, RIGHT = 8.5, 72.0, 81.5
+LEFT, PLOT, RIGHT = 8.0, 66.5, 75.5
 """Percent: where the plot begins, how wide it is, where the direct labels begin."""
 TOP: Final = 34
 """Pixels above the plot, for two rows of the marks' words."""

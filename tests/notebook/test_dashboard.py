@@ -452,7 +452,7 @@ def test_marks_show_when_a_server_went_and_came_back() -> None:
     assert [(mark.text, mark.tone) for mark in marks] == [
         ("beta reconnecting", "bad"),
         ("beta is back", "good"),
-        ("strategy is round_robin now", "dim"),
+        ("round_robin", "dim"),
     ]
     assert [round(mark.at, 2) for mark in marks] == [0.25, 0.5, 0.75]
 
