@@ -40,9 +40,10 @@ from mcpnb.model import (
     Requirement,
     ServerStatus,
 )
+from mcpnb.resilience.breaker import Breaker, BreakerPolicy
 from mcpnb.resilience.retry import RetryBudget
 from mcpnb.result import Aggregate, Result
-from mcpnb.routing import Dispatcher, Finish
+from mcpnb.routing import BreakerChanged, Dispatcher, Finish
 from mcpnb.routing.strategies import Strategy, StrategySpec, spec
 
 DEFAULT_RETRIES = 2
@@ -68,6 +69,7 @@ class MultiServerClient(Verbs):
         name: What to call this set of servers.
         seed: Makes every random choice of routing repeatable.
         connect_timeout: Seconds after which a server that says nothing counts as not connected.
+        breaker: When a server's circuit breaker opens; False does without.
         defaults: Config keys for every server (region=, tags=, ...).
 
     Use it as an async context manager, or `start()` and `aclose()` it.
@@ -83,6 +85,7 @@ class MultiServerClient(Verbs):
         name: str | None = None,
         seed: int | None = None,
         connect_timeout: float = 15.0,
+        breaker: BreakerPolicy | bool = True,
         **defaults: Any,
     ) -> None:
         self._client, self._options = self, CallOptions()
@@ -94,12 +97,16 @@ class MultiServerClient(Verbs):
         self.catalog = Catalog(replicas=replicas, on_event=self.events.append)
         _check_names(replicas, self.configs)
         rng = random.Random(seed)
-        self._brain = Dispatcher(spec(strategy), rng=rng, budget=RetryBudget())
-        self._driver: Driver[_Job] = Driver(self._brain, self._send, self._log_call, time.monotonic)
+        policy = BreakerPolicy() if breaker is True else breaker or None
+        self._brain = Dispatcher(spec(strategy), rng=rng, budget=RetryBudget(), breaker=policy)
+        self._driver: Driver[_Job] = Driver(
+            self._brain, self._send, self._log_call, self._tell_breaker, time.monotonic
+        )
         self.members = Membership(
             self.catalog,
             self._brain,
             self.events,
+            carry_out=self._driver.carry_out,
             rng=rng,
             connect_timeout=connect_timeout,
             clock=time.monotonic,
@@ -150,6 +157,28 @@ class MultiServerClient(Verbs):
     def servers(self) -> list[ServerStatus]:
         """One row per server, in the order of joining."""
         return self.members.status(self.log)
+
+    def breaker(self, name: str) -> Breaker | None:
+        """A server's circuit breaker, to look at; None when it has none.
+
+        Raises:
+            ConfigError: There is no such server.
+        """
+        return self._brain.breaker(self.members[name].name)
+
+    def trip(self, name: str) -> None:
+        """Open a server's breaker by hand: it gets no calls until it is well again or `reset`."""
+        self._driver.carry_out(self._brain.trip(self.members[name].name, self._driver.now()))
+
+    def reset(self, name: str | None = None) -> None:
+        """Close a server's breaker by hand, or every one."""
+        for server in list(self.members.connections) if name is None else [self.members[name].name]:
+            self._driver.carry_out(self._brain.reset(server, self._driver.now()))
+
+    def _tell_breaker(self, change: BreakerChanged) -> None:
+        detail = f"{change.state.replace('_', '-')}: {change.detail}" if change.detail else change.state
+        data = {"state": change.state}
+        self.events.append(Event(time.time(), "breaker_state", change.server, detail, data))
 
     # -- strategies
 

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import anyio
 
 from mcpnb.model import Attempt, Outcome, Request
-from mcpnb.routing import Action, Cancel, Dispatcher, Finish, Send, WaitUntil
+from mcpnb.routing import Action, BreakerChanged, Cancel, Dispatcher, Finish, Send, WaitUntil
 
 Job = TypeVar("Job")
 """What an attempt needs in order to be sent: routing does not look at it."""
@@ -43,6 +43,7 @@ class Driver(Generic[Job]):
         dispatcher: What decides.
         send: Carries out one attempt and says how it ended; it raises only when it is cancelled.
         on_finish: Told of every call that is over, whoever still waits for it.
+        on_breaker: Told of every change of a breaker's state.
         clock: Monotonic seconds; the loop's own clock, so that timers agree with it.
     """
 
@@ -51,9 +52,11 @@ class Driver(Generic[Job]):
         dispatcher: Dispatcher,
         send: Callable[[Attempt, Job], Awaitable[Outcome]],
         on_finish: Callable[[Finish], None],
+        on_breaker: Callable[[BreakerChanged], None],
         clock: Callable[[], float],
     ) -> None:
-        self._brain, self._send, self._on_finish, self.now = dispatcher, send, on_finish, clock
+        self._brain, self._send, self.now = dispatcher, send, clock
+        self._on_finish, self._on_breaker = on_finish, on_breaker
         self._live: dict[int, _Live[Job]] = {}
         self._scopes: dict[int, anyio.CancelScope] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -93,6 +96,8 @@ class Driver(Generic[Job]):
                     self._give_up(attempt)
                 case WaitUntil(at):
                     self._ring_at(at)
+                case BreakerChanged():
+                    self._on_breaker(action)
 
     def close(self) -> None:
         """Stop the timer and whatever still runs."""

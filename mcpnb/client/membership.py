@@ -16,7 +16,7 @@ from mcpnb.config import ServerConfig
 from mcpnb.errors import ConfigError
 from mcpnb.metrics import AttemptLog, EventLog, Summary, summaries_by_server
 from mcpnb.model import FAULTS, USABLE_STATES, AttemptRecord, Event, ServerStatus
-from mcpnb.routing import Dispatcher
+from mcpnb.routing import Action, Dispatcher
 
 if TYPE_CHECKING:
     from mcpnb.connection import Connection
@@ -31,11 +31,13 @@ class Membership:
         brain: Dispatcher,
         events: EventLog,
         *,
+        carry_out: Callable[[Iterable[Action]], None],
         rng: random.Random,
         connect_timeout: float,
         clock: Callable[[], float],
     ) -> None:
         self._catalog, self._brain, self._events = catalog, brain, events
+        self._carry_out = carry_out
         self._rng, self._connect_timeout, self._clock = rng, connect_timeout, clock
         self.connections: dict[str, Connection] = {}
         self._counts: dict[str, tuple[int, int]] = {}
@@ -142,7 +144,7 @@ class Membership:
         why = "" if connection.state in USABLE_STATES else connection.state
         if why and connection.last_error:
             why = f"{why}: {connection.last_error}"
-        self._brain.mark(connection.name, why, self._clock())
+        self._carry_out(self._brain.mark(connection.name, why, self._clock()))
 
     def _publish(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -160,6 +162,7 @@ class Membership:
         config, listing = connection.config, connection.listing
         calls, errors = self._counts.get(connection.name, (0, 0))
         nan = float("nan")
+        breaker = self._brain.breaker(connection.name)
         return ServerStatus(
             server=connection.name,
             state=connection.state,
@@ -180,6 +183,7 @@ class Membership:
             p50_ms=recent.p50_ms if recent else nan,
             p95_ms=recent.p95_ms if recent else nan,
             p99_ms=recent.p99_ms if recent else nan,
+            breaker="off" if breaker is None else breaker.state,
             connected_at=connection.connected_at,
             last_error=connection.last_error,
             max_in_flight=config.max_in_flight,

@@ -105,8 +105,8 @@ class _Row:
             tooltip=f"{self._server}: {tip}",
             continuous_update=False,  # each value is written to a file
             readout_format=".0f" if step >= 1 else ".2f",
-            style={"description_width": "5em"},
-            layout=w.Layout(width="16em"),
+            style={"description_width": "6em"},
+            layout=w.Layout(width="16.5em"),
         )
 
     def _button(self, label: str, act: Callable[[str], None], tip: str, style: str) -> Any:

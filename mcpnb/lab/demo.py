@@ -43,7 +43,7 @@ STRATEGIES = ("round_robin", "random", "least_request", "p2c")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much the demo does. The defaults take about twenty seconds and show clear differences."""
+    """How much the demo does. The defaults take about half a minute and show clear differences."""
 
     calls: int = 8
     """Calls of the routing step."""
@@ -51,9 +51,9 @@ class Size:
     """Calls per second of the background traffic."""
     phase: int = 40
     """Calls answered in each phase of the failure step: before, while one is dead, after."""
-    requests: int = 120
+    requests: int = 96
     """Calls per strategy."""
-    compare_rate: float = 40.0
+    compare_rate: float = 45.0
     """Calls per second of the comparison."""
     patience: float = 15.0
     """Seconds to wait for any one thing before saying that it did not happen."""
@@ -233,8 +233,8 @@ class Demo:
         self._head(f"4. Four strategies, the same {size.requests} calls each, while {SLOW} is slow")
         for status in fleet.status():
             fleet.profile(status.server, latency_ms=20)
-        fleet.profile(SLOW, latency_ms=150, capacity=1)
-        self._say(f"  {SLOW}: 150 ms per call, one call at a time; the others: 20 ms\n")
+        fleet.profile(SLOW, latency_ms=130, capacity=1)
+        self._say(f"  {SLOW}: 130 ms per call, one call at a time; the others: 20 ms\n")
         workload = Workload(
             tool="weather.forecast",
             arguments=[{"location": place} for place in PLACES],

@@ -72,29 +72,21 @@ def board_html(moment: Moment, *, palette: Palette = SERVERS, foot: str = "", li
         palette.accent(server)
     cut_up = series(moment.columns, buckets=BUCKETS, span=moment.span, now=moment.now)
     columns = moment.columns.where(moment.columns.started_at >= cut_up.edges[0])
+    rates = _rates(columns, moment.now)
+    known = figures(columns, cut_up, rates, coarse=len(declared) > servers.LONG)
     below = f'<span>{moment.note}</span><span class="mcpnb-dim">{foot}</span>'
     return (
-        f'<section class="mcpnb-card mcpnb-top">{_head(moment, columns)}'
-        f"{_table(moment, columns, cut_up, palette, live=live)}"
+        f'<section class="mcpnb-card mcpnb-top">{_head(moment, columns, sum(rates.values()))}'
+        f"{_table(moment.statuses, known, palette, live=live)}"
         f'<div class="mcpnb-foot">{below}</div></section>'
         f"{_charts(moment, cut_up, declared, palette)}{_events(moment.events)}"
     )
 
 
-def _head(moment: Moment, columns: Columns) -> str:
-    ms = quantile(columns.latency[answered(columns)] * 1000, 0.95)
-    rates = _rates(columns, moment.now)
-    pills = [
-        servers.summary(moment.statuses).replace("servers ", ""),
-        f"{number(sum(rates.values()))} calls/s",
-        f"p95 {number(ms, 2)} ms"
-        if math.isfinite(ms)
-        else "no calls yet"
-        if not len(columns)
-        else "no answers",
-    ]
-    if not moment.statuses:
-        pills = ["no servers"]
+def _head(moment: Moment, columns: Columns, rate: float) -> str:
+    p95 = quantile(columns.latency[answered(columns)] * 1000, 0.95)
+    slow = f"p95 {number(p95, 2)} ms" if math.isfinite(p95) else "no answers" if len(columns) else "no calls"
+    pills = (servers.summary(moment.statuses, noun=""), f"{number(rate)} calls/s", slow)
     shown = "".join(f'<span class="mcpnb-pill">{escape(pill)}</span>' for pill in pills)
     return f'<div class="mcpnb-head"><span class="mcpnb-title">{name(moment.title)}</span>{shown}</div>'
 
@@ -110,28 +102,28 @@ def _rates(columns: Columns, now: float) -> dict[str, float]:
 
 
 def figures(
-    columns: Columns, cut_up: Series, now: float, *, coarse: bool = False
+    columns: Columns, cut_up: Series, rates: Mapping[str, float], *, coarse: bool = False
 ) -> dict[str, servers.Figures]:
     """Server → what the window says about it; half as many points in the small lines if `coarse`."""
-    rates = _rates(columns, now)
     lines = cut_up.p95_ms
     if coarse:
         lines = np.fmax(lines[:, ::2], lines[:, 1::2])
     recent = dict(zip(cut_up.servers, lines.tolist(), strict=True))
-    return {
-        row.key[0]: servers.Figures(
-            rates.get(row.key[0], 0.0), row.p50_ms, row.p95_ms, row.error_rate, recent.get(row.key[0], ())
-        )
-        for row in summarise(columns, "server", span=1.0)
-    }
+    known: dict[str, servers.Figures] = {}
+    for row in summarise(columns, "server", span=1.0):
+        server = row.key[0]
+        rate, line = rates.get(server, 0.0), recent.get(server, ())
+        known[server] = servers.Figures(rate, row.p50_ms, row.p95_ms, row.error_rate, line)
+    return known
 
 
-def _table(moment: Moment, columns: Columns, cut_up: Series, palette: Palette, *, live: bool) -> str:
-    compact = len(moment.statuses) > servers.LONG
-    known = figures(columns, cut_up, moment.now, coarse=compact)
+def _table(
+    statuses: Sequence[ServerStatus], known: Mapping[str, servers.Figures], palette: Palette, *, live: bool
+) -> str:
+    compact = len(statuses) > servers.LONG
     rows = [
         servers.live_row(status, known.get(status.server, servers.NOTHING), palette, compact=compact)
-        for status in moment.statuses
+        for status in statuses
     ]
     heads: Sequence[Column] = servers.LIVE_COLUMNS
     if live:  # the place of the buttons, which are widgets and lie over the table

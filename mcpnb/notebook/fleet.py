@@ -214,6 +214,17 @@ class Fleet(_Verbs):
         """Drop a server's session and connect anew, without waiting for the backoff."""
         get_portal().call(self.client.reconnect, name)
 
+    def trip(self, name: str) -> None:
+        """Open a server's circuit breaker by hand: it gets no calls until it is well again or `reset`."""
+        self.run(self._act, self.client.trip, name)
+
+    def reset(self, name: str | None = None) -> None:
+        """Close a server's circuit breaker by hand, or every one."""
+        self.run(self._act, self.client.reset, name)
+
+    async def _act(self, act: Callable[..., None], *args: Any) -> None:
+        act(*args)
+
     def status(self) -> list[ServerStatus]:
         """One row per server, as plain values."""
         return self.client.servers()
@@ -234,6 +245,20 @@ class Fleet(_Verbs):
     def conflicts(self) -> pd.DataFrame:
         """One row per name that different servers offer differently: who was chosen and why."""
         return frames.conflicts_frame(self.client.catalog)
+
+    @property
+    def breakers(self) -> pd.DataFrame:
+        """One row per server: its breaker's state and why, openings in a row, seconds to the next probe."""
+        return frames.breakers_frame(self.run(self._breakers))
+
+    async def _breakers(self) -> list[tuple[str, str, str, int, float]]:
+        now, rows = time.monotonic(), list[tuple[str, str, str, int, float]]()
+        for name in self.client.members.connections:
+            breaker = self.client.breaker(name)
+            if breaker is not None:
+                wait = max(0.0, breaker.until - now) if breaker.state == "open" else float("nan")
+                rows.append((name, breaker.state, breaker.reason, breaker.opens, wait))
+        return rows
 
     @property
     def calls(self) -> pd.DataFrame:

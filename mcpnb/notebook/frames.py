@@ -197,6 +197,20 @@ def conflicts_frame(catalog: Catalog) -> pd.DataFrame:
     )
 
 
+def breakers_frame(rows: Sequence[tuple[str, str, str, int, float]]) -> pd.DataFrame:
+    """Circuit breakers: server, state, reason, opens (in a row), probe_in_s (nan unless open)."""
+    names, states, reasons, opens, waits = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    return pd.DataFrame(
+        {
+            "server": _texts(names),
+            "state": _category(states, ("closed", "open", "half_open")),
+            "reason": _texts(reasons),
+            "opens": _wholes(opens),
+            "probe_in_s": _numbers(waits),
+        }
+    )
+
+
 def rows_frame(rows: Sequence[FusedRow]) -> pd.DataFrame:
     """One row per fused item or field: `key`, `server` (its source), then what it is.
 

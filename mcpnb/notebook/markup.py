@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Final, NamedTuple
 
@@ -30,6 +30,8 @@ WHOLE_LIMIT: Final = 100_000
 """Characters that one value may put into a notebook file; beyond it only Python has the whole."""
 _START: Final = 400
 """Characters of the start of a text that is too long."""
+_REPEATED: Final = 160
+"""Characters up to which an escaped text is worth remembering."""
 _ITEMS: Final = 60
 _DEPTH: Final = 8
 _CELL: Final = 120
@@ -51,7 +53,14 @@ def visible(text: str, *, lines: bool = False) -> str:
 
 def escape(text: object, *, lines: bool = False) -> str:
     """`text` for HTML, in an element or a quoted attribute; marks for unseen characters."""
-    return html.escape(visible(str(text), lines=lines))
+    text = str(text)
+    return _escaped(text, lines) if len(text) <= _REPEATED else html.escape(visible(text, lines=lines))
+
+
+@lru_cache(maxsize=4096)
+def _escaped(text: str, lines: bool) -> str:
+    """The same, remembered: a dashboard escapes the same few names several times a second."""
+    return html.escape(visible(text, lines=lines))
 
 
 def name(text: str) -> str:

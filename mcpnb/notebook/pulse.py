@@ -15,6 +15,11 @@ from typing import Final, Protocol
 FASTEST: Final = 10.0
 """Beats per second at most: a notebook server drops what goes beyond 1000 messages a second in all."""
 
+SHARE: Final = 0.03
+"""Of a core's time that beats may take: a costly beat is followed by a longer wait."""
+SLOWEST: Final = 2.0
+"""Seconds between beats, however costly they are."""
+
 Cancel = Callable[[], None]
 
 
@@ -74,7 +79,7 @@ TIMERS: Final = TimerThread()
 
 
 class Pulse:
-    """Calls `beat` at `rate` a second while running, one beat at a time, and soon after `hurry`.
+    """Calls `beat` at `rate` a second while running, less often when it is costly, and soon after `hurry`.
 
     A beat always follows the last `hurry`, so that what is shown in the end is the last state.
     """
@@ -138,4 +143,9 @@ class Pulse:
         self._beat()
         with self._lock:
             if self._running and self._cancel is None:
-                self._plan(max(1 / FASTEST, self._last + self._period - self._clock()))
+                self._plan(self._pause(self._clock() - self._last))
+
+    def _pause(self, cost: float) -> float:
+        """Seconds to wait after a beat that took `cost` seconds."""
+        period = max(self._period, min(cost / SHARE, SLOWEST))
+        return max(1 / FASTEST, period - cost)

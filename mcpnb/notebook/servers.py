@@ -208,12 +208,12 @@ def _trouble(status: ServerStatus) -> str:
     return f"<dt>{name(status.server)}</dt><dd>{cut(status.last_error or '')}{heard}</dd>"
 
 
-def summary(statuses: Sequence[ServerStatus]) -> str:
+def summary(statuses: Sequence[ServerStatus], *, noun: str = "servers ") -> str:
     """How many of the servers take calls, in words."""
     up, of = sum(map(usable, statuses)), len(statuses)
     if of == 1:
-        return "its one server takes calls" if up else "its one server takes no calls"
-    return f"{up} of {of} servers take calls" if of else "no servers"
+        return f"its one server takes {'' if up else 'no '}calls"
+    return f"{up} of {of} {noun}take calls" if of else "no servers"
 
 
 def swatch(server: str, palette: Palette = SERVERS) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mcpnb.model import Attempt, Outcome
+from mcpnb.resilience.breaker import BreakerState
 from mcpnb.routing.call import Call
 
 
@@ -33,4 +34,12 @@ class Finish(NamedTuple):
     outcome: Outcome
 
 
-Action = Send | Cancel | WaitUntil | Finish
+class BreakerChanged(NamedTuple):
+    """A server's breaker changed its state. For people: there is nothing to carry out."""
+
+    server: str
+    state: BreakerState
+    detail: str
+
+
+Action = Send | Cancel | WaitUntil | Finish | BreakerChanged

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mcpnb.errors import CallTimeout, ConnectError, McpnbError, NoServerAvailable, StrategyError
 from mcpnb.model import (
@@ -35,8 +35,9 @@ from mcpnb.model import (
     Request,
     Requirement,
 )
+from mcpnb.resilience.breaker import Breaker, BreakerPolicy
 from mcpnb.resilience.retry import Backoff, RetryBudget
-from mcpnb.routing.actions import Action, Cancel, Finish, Send, WaitUntil
+from mcpnb.routing.actions import Action, BreakerChanged, Cancel, Finish, Send, WaitUntil
 from mcpnb.routing.call import Call
 from mcpnb.routing.node import Node
 from mcpnb.routing.pool import Pool
@@ -49,10 +50,11 @@ _UNKNOWN_SERVER = "is not part of this fleet"
 class _Lease:
     """What has to be given back when an attempt ends."""
 
-    __slots__ = ("attempt", "call", "node", "strategy")
+    __slots__ = ("attempt", "call", "generation", "node", "strategy")
 
     def __init__(self, attempt: Attempt, call: Call, node: Node, strategy: Strategy) -> None:
         self.attempt, self.call, self.node, self.strategy = attempt, call, node, strategy
+        self.generation = 0 if node.breaker is None else node.breaker.admit()
 
 
 class Dispatcher:
@@ -63,6 +65,9 @@ class Dispatcher:
         rng: The only source of chance.
         backoff: How long to wait before a call goes to the same server again.
         budget: What retries may cost in all; None is unlimited.
+        breaker: When a server's breaker opens; None does without breakers.
+        panic: With at least this share of a tool's servers shut out by breakers, and nobody else to take a
+            call, breakers are ignored for it: a bad minute must not become a total outage.
     """
 
     def __init__(
@@ -72,10 +77,13 @@ class Dispatcher:
         rng: random.Random,
         backoff: Backoff | None = None,
         budget: RetryBudget | None = None,
+        breaker: BreakerPolicy | None = None,
+        panic: float = 0.5,
     ) -> None:
         self._default = spec(strategy)
         self._specs: dict[str, StrategySpec] = {}
         self._rng, self._budget = rng, budget
+        self._policy, self._panic = breaker, panic
         self._backoff = backoff or Backoff()
         self._nodes: dict[str, Node] = {}
         self._joined = 0
@@ -94,24 +102,78 @@ class Dispatcher:
         known = self._nodes.get(endpoint.name)
         if known is None:
             self._joined += 1
-            self._nodes[endpoint.name] = Node(endpoint, self._joined, unavailable)
+            breaker = None if self._policy is None else Breaker(self._policy, self._rng)
+            known = self._nodes[endpoint.name] = Node(endpoint, self._joined, breaker)
         else:  # the same node: attempts that are out hold a lease on it
-            known.endpoint, known.weight, known.unavailable = endpoint, endpoint.weight, unavailable
+            known.endpoint, known.weight = endpoint, endpoint.weight
+        known.block("connection", unavailable)
 
     def remove(self, server: str, now: float) -> None:
         """A server leaves. Attempts that are out at it still end as usual."""
-        self.mark(server, "left the fleet", now)
+        node = self._nodes.get(server)
+        if node is not None:
+            self._block(node, "connection", "left the fleet", now)
         self._nodes.pop(server, None)
         self._dissolve(server)
 
-    def mark(self, server: str, unavailable: str, now: float) -> None:
+    def mark(self, server: str, unavailable: str, now: float) -> list[Action]:
         """A server takes calls from now on (empty text), or does not and why."""
         node = self._nodes.get(server)
-        if node is None or node.unavailable == unavailable:
+        actions: list[Action] = []
+        if node is None:
+            return actions
+        self._block(node, "connection", unavailable, now)
+        # A new session is a reason to probe at once instead of sitting an opening out.
+        if not unavailable and node.breaker is not None and node.breaker.probe():
+            self._changed(node, now, actions)
+        return actions
+
+    def _block(self, node: Node, by: str, why: str, now: float) -> None:
+        if node.block(by, why):
+            for pool in node.pools:
+                pool.refresh(node, now)
+
+    # -- circuit breakers
+
+    def breaker(self, server: str) -> Breaker | None:
+        """A server's breaker, to look at; None when it has none."""
+        node = self._nodes.get(server)
+        return None if node is None else node.breaker
+
+    def trip(self, server: str, now: float) -> list[Action]:
+        """Open a server's breaker by hand."""
+        return self._by_hand(server, lambda breaker: breaker.trip(now), now)
+
+    def reset(self, server: str, now: float) -> list[Action]:
+        """Close a server's breaker by hand and forget what it counted."""
+        return self._by_hand(server, lambda breaker: breaker.reset(), now)
+
+    def _by_hand(self, server: str, act: Callable[[Breaker], None], now: float) -> list[Action]:
+        actions: list[Action] = []
+        node = self._nodes.get(server)
+        if node is not None and node.breaker is not None:
+            act(node.breaker)
+            self._changed(node, now, actions)
+        return self._announce(actions)
+
+    def _changed(self, node: Node, now: float, actions: list[Action]) -> None:
+        """A breaker changed its state: let its pools know, and set the alarm for its next probe."""
+        breaker = node.breaker
+        if breaker is None:
             return
-        node.unavailable = unavailable
-        for pool in node.pools:
-            pool.refresh(node, now)
+        if breaker.state == "open":
+            self._timers.set(breaker.until, "breaker", node)
+        self._gate(node, now)
+        actions.append(BreakerChanged(node.name, breaker.state, breaker.reason))
+
+    def _gate(self, node: Node, now: float) -> None:
+        """Make eligibility follow what the breaker admits."""
+        breaker = node.breaker
+        if breaker is not None and breaker.state != "closed":
+            state = breaker.state.replace("_", "-")
+            self._block(node, "breaker", "" if breaker.admits else f"breaker {state}: {breaker.reason}", now)
+        else:
+            self._block(node, "breaker", "", now)
 
     def in_flight(self, server: str) -> int:
         """Attempts that are out at a server; 0 for an unknown one."""
@@ -173,9 +235,9 @@ class Dispatcher:
         lease = self._leases.get(attempt)
         if lease is None:
             return []
-        self._end(lease, outcome, now)
         call = lease.call
         actions: list[Action] = []
+        self._end(lease, outcome, now, actions)
         if outcome.kind in FAULTS or outcome.kind == "rejected":
             call.failure = outcome
             if not self._again(call, lease.attempt.server, outcome, now, actions) and not call.out:
@@ -187,13 +249,15 @@ class Dispatcher:
     def on_timer(self, now: float) -> list[Action]:
         """The time that `WaitUntil` asked for has come."""
         actions: list[Action] = []
-        for purpose, call in self._timers.due(now):
-            if call.finished is not None:
+        for purpose, subject in self._timers.due(now):
+            if isinstance(subject, Node):
+                self._probe(subject, now, actions)
+            elif subject.finished is not None:
                 continue
-            if purpose == "retry":
-                self._send(call, "retry: after a backoff", now, actions)
+            elif purpose == "retry":
+                self._send(subject, "retry: after a backoff", now, actions)
             else:
-                self._finish(call, self._too_late(call), now, actions)
+                self._finish(subject, self._too_late(subject), now, actions)
         return self._announce(actions)
 
     def on_cancel(self, request: int, now: float) -> list[Action]:
@@ -213,12 +277,23 @@ class Dispatcher:
         if call.sent == 0 and len(pool.eligible) < len(request.servers):
             call.excluded = pool.reasons()
         if not pool.eligible:
-            self._finish(call, self._nobody(call, pool), now, actions)
+            self._panicked(call, pool, now, actions)
             return
         strategy = self._strategy(pool, request.strategy, now)
         call.looked_at = strategy.looks_at
         node = self._pick(strategy, pool, now)
         actions.append(Send(self._lease(call, node, strategy, why, now)))
+
+    def _panicked(self, call: Call, pool: Pool, now: float, actions: list[Action]) -> None:
+        """Nobody is eligible: send all the same where breakers alone are in the way of most, else give up."""
+        shut = [node for node in pool.nodes if node.blocked_only_by("breaker")]
+        if not shut or len(shut) < self._panic * len(pool.nodes):
+            self._finish(call, self._nobody(call, pool), now, actions)
+            return
+        strategy = self._strategy(pool, call.request.strategy, now)
+        strategy.compared = ()
+        node = shut[int(self._rng.random() * len(shut))]
+        actions.append(Send(self._lease(call, node, strategy, "panic: every breaker is in the way", now)))
 
     def _lease(self, call: Call, node: Node, strategy: Strategy, why: str, now: float) -> Attempt:
         self._attempts += 1
@@ -242,6 +317,8 @@ class Dispatcher:
         call.tried.add(node.name)
         node.lease()
         strategy.started(node, now)
+        if node.breaker is not None and node.breaker.state != "closed":
+            self._gate(node, now)
         return attempt
 
     def _pick(self, strategy: Strategy, pool: Pool, now: float) -> Node:
@@ -282,10 +359,16 @@ class Dispatcher:
         self._finish(call, self._nobody(call, pool), now, actions)
         return True
 
+    def _probe(self, node: Node, now: float, actions: list[Action]) -> None:
+        """The time of an opening is over, unless it was opened anew since the alarm was set."""
+        breaker = node.breaker
+        if breaker is not None and now >= breaker.until and breaker.probe():
+            self._changed(node, now, actions)
+
     def _affordable(self, now: float) -> bool:
         return self._budget is None or self._budget.withdraw(now)
 
-    def _end(self, lease: _Lease, outcome: Outcome, now: float) -> None:
+    def _end(self, lease: _Lease, outcome: Outcome, now: float, actions: list[Action]) -> None:
         """Give a lease back."""
         attempt, call = lease.attempt, lease.call
         del self._leases[attempt.id]
@@ -293,14 +376,25 @@ class Dispatcher:
         lease.node.release()
         latency = now - attempt.sent_at
         lease.strategy.finished(lease.node, outcome.kind, latency, now)
+        self._judge(lease, outcome.kind, now, actions)
         error = "" if outcome.error is None else _reason(outcome.error)
         call.ended.append(AttemptRecord(attempt, outcome.kind, latency, error))
+
+    def _judge(self, lease: _Lease, kind: OutcomeKind, now: float, actions: list[Action]) -> None:
+        """Tell the server's breaker how an attempt ended."""
+        breaker = lease.node.breaker
+        if breaker is None:
+            return
+        if breaker.record(kind, lease.generation, now):
+            self._changed(lease.node, now, actions)
+        elif breaker.state == "half_open":
+            self._gate(lease.node, now)
 
     def _finish(self, call: Call, outcome: Outcome, now: float, actions: list[Action]) -> None:
         """End a call and everything of it that is still out."""
         kind: OutcomeKind = "timeout" if outcome.kind == "timeout" else "cancelled"
         for attempt in list(call.out):
-            self._end(self._leases[attempt.id], Outcome(kind), now)
+            self._end(self._leases[attempt.id], Outcome(kind), now, actions)
             actions.append(Cancel(attempt))
         call.finished = now
         self._calls.pop(call.request.id, None)

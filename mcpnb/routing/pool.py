@@ -65,13 +65,13 @@ class Pool:
         """Hide these servers for one pick: those that already had an attempt of the same call."""
         hidden = [node for node in self.nodes if node.name in names and not node.unavailable]
         for node in hidden:
-            node.unavailable = "already tried in this call"
+            node.block("tried", "already tried in this call")
             self.refresh(node, now)
         try:
             yield
         finally:
             for node in hidden:
-                node.unavailable = ""
+                node.block("tried", "")
                 self.refresh(node, now)
 
     def reasons(self) -> dict[str, str]:

@@ -9,15 +9,16 @@ import heapq
 from typing import Literal, NamedTuple
 
 from mcpnb.routing.call import Call
+from mcpnb.routing.node import Node
 
-Purpose = Literal["deadline", "retry"]
+Purpose = Literal["deadline", "retry", "breaker"]
 
 
 class _Entry(NamedTuple):
     at: float
     order: int
     purpose: Purpose
-    call: Call
+    subject: Call | Node
 
 
 class Timers:
@@ -30,20 +31,20 @@ class Timers:
         self._order = 0  # equal times ring in the order in which they were set
         self._announced = float("inf")
 
-    def set(self, at: float, purpose: Purpose, call: Call) -> None:
-        """Ring for `call` at this time."""
+    def set(self, at: float, purpose: Purpose, subject: Call | Node) -> None:
+        """Ring for a call or a server at this time."""
         self._order += 1
-        heapq.heappush(self._heap, _Entry(at, self._order, purpose, call))
+        heapq.heappush(self._heap, _Entry(at, self._order, purpose, subject))
 
-    def due(self, now: float) -> list[tuple[Purpose, Call]]:
-        """Take out what has rung, in order, for calls that are not over."""
+    def due(self, now: float) -> list[tuple[Purpose, Call | Node]]:
+        """Take out what has rung, in order, without calls that are over."""
         self._announced = float("inf")
-        rung: list[tuple[Purpose, Call]] = []
+        rung: list[tuple[Purpose, Call | Node]] = []
         heap = self._heap
-        while heap and (heap[0].at <= now or heap[0].call.finished is not None):
+        while heap and (heap[0].at <= now or _over(heap[0].subject)):
             entry = heapq.heappop(heap)
-            if entry.call.finished is None:
-                rung.append((entry.purpose, entry.call))
+            if not _over(entry.subject):
+                rung.append((entry.purpose, entry.subject))
         return rung
 
     def next(self) -> float | None:
@@ -52,3 +53,7 @@ class Timers:
             self._announced = self._heap[0].at
             return self._announced
         return None
+
+
+def _over(subject: Call | Node) -> bool:
+    return isinstance(subject, Call) and subject.finished is not None

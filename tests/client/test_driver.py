@@ -40,7 +40,9 @@ def driver(servers: Servers, finishes: list[Finish] | None = None) -> Driver[str
     brain = Dispatcher("round_robin", rng=random.Random(0))
     for name in servers.answers:
         brain.add(Endpoint(name))
-    made = Driver(brain, servers.send, (finishes if finishes is not None else []).append, time.monotonic)
+    made = Driver(
+        brain, servers.send, (finishes if finishes is not None else []).append, print, time.monotonic
+    )
     made.brain = brain
     return made
 

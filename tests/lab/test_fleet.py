@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -300,3 +301,4 @@ def test_nothing_is_left_of_a_notebook_that_never_closed_its_lab(end: str) -> No
     assert len(watched) == 3
     if end == "left":
         assert not Path(folder).exists()
+    shutil.rmtree(folder, ignore_errors=True)  # nobody could remove it when the kernel was killed

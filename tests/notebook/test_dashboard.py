@@ -504,3 +504,27 @@ def test_a_pulse_that_was_stopped_does_not_beat(hand: Hand) -> None:
     assert len(beats) == count
     pulse.hurry()
     assert hand.due == []
+
+
+def test_a_costly_beat_is_followed_by_a_longer_wait(hand: Hand) -> None:
+    beats: list[float] = []
+
+    def beat() -> None:
+        beats.append(hand.now)
+        hand.now += 0.03
+
+    Pulse(beat, hand, clock=lambda: hand.now).start()
+    hand.advance(10)
+    assert 10 <= len(beats) <= 11
+
+
+def test_a_very_costly_beat_still_comes_again(hand: Hand) -> None:
+    beats: list[float] = []
+
+    def beat() -> None:
+        beats.append(hand.now)
+        hand.now += 1.0
+
+    Pulse(beat, hand, clock=lambda: hand.now).start()
+    hand.advance(21)
+    assert len(beats) >= 10

@@ -198,3 +198,15 @@ def test_a_process_that_ends_without_closing_ends_its_servers_and_says_nothing()
     )
     assert ended.stderr == ""
     assert not Path(f"/proc/{int(ended.stdout)}").exists()
+
+
+def test_breakers_are_a_table_and_can_be_tripped_and_reset(fleet):
+    assert set(fleet.breakers.state) == {"closed"}
+    fleet.trip("alpha")
+    row = fleet.breakers.set_index("server").loc["alpha"]
+    assert (row.state, row.reason, row.opens) == ("open", "tripped by hand", 1)
+    assert fleet.servers.set_index("server").loc["alpha", "breaker"] == "open"
+    assert {fleet.call("weather.forecast", location="Rome").server for _ in range(8)} == {"beta"}
+    assert (fleet.events.kind == "breaker_state").any()
+    fleet.reset()
+    assert set(fleet.breakers.state) == {"closed"}

@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mcpnb.errors import CallTimeout, ConnectError, NoServerAvailable, ServerDisconnected
 from mcpnb.model import Attempt, Endpoint, Outcome, Request, Requirement
+from mcpnb.resilience.breaker import BreakerPolicy
 from mcpnb.resilience.retry import RetryBudget
-from mcpnb.routing import Cancel, Dispatcher, Finish, Send, WaitUntil
+from mcpnb.routing import BreakerChanged, Cancel, Dispatcher, Finish, Send, WaitUntil
 from mcpnb.routing.strategies import Strategy
 
 SERVERS = ("alpha", "beta", "gamma")
@@ -242,13 +243,97 @@ def test_same_seed_and_same_events_give_the_same_decisions():
     assert run() == run()
 
 
+def broken(brain: Dispatcher, server: str, now: float = 0.0) -> list:
+    """Five faults in a row at one server, by calls that ask for it."""
+    actions = []
+    for number in range(1000, 1005):
+        only = Requirement(server=server)
+        (attempt,) = sent(brain.submit(request(number, requirement=only, retries=0), now))
+        actions = brain.on_outcome(attempt.id, REFUSED, now)
+    return actions
+
+
+def test_a_breaker_takes_its_server_out_and_only_that_one():
+    """Oracle breaker_isolation."""
+    brain = dispatcher("p2c", breaker=BreakerPolicy())
+    (change,) = [action for action in broken(brain, "beta") if isinstance(action, BreakerChanged)]
+    assert (change.server, change.state) == ("beta", "open")
+    for number in range(100):
+        (attempt,) = sent(brain.submit(request(number), 0.1))
+        assert attempt.server != "beta"
+        brain.on_outcome(attempt.id, Outcome("ok"), 0.1)
+    (attempt,) = sent(brain.submit(request(200), 0.1))
+    story = brain.on_outcome(attempt.id, Outcome("ok"), 0.2)[-1].call.explanation()
+    assert story.excluded == {"beta": "breaker open: 5 faults in a row"}
+
+
+def test_a_breaker_lets_one_probe_through_when_its_time_is_over_and_heals():
+    brain = dispatcher("round_robin", servers=("alpha", "beta"), breaker=BreakerPolicy(reset_after=10))
+    pair = ("alpha", "beta")
+    wait = [action for action in broken(brain, "beta") if isinstance(action, WaitUntil)][-1]
+    assert 5 <= wait.at <= 15
+    brain.on_timer(wait.at)
+    probes = [sent(brain.submit(request(n, pair), wait.at))[0] for n in range(10)]
+    (probe,) = [attempt for attempt in probes if attempt.server == "beta"]
+    for attempt in probes:
+        brain.on_outcome(attempt.id, Outcome("ok"), wait.at)
+    assert brain.breaker("beta").state == "half_open"
+    for number in range(20, 24):
+        (attempt,) = sent(brain.submit(request(number, pair), wait.at))
+        brain.on_outcome(attempt.id, Outcome("ok"), wait.at)
+    assert brain.breaker("beta").state == "closed"
+    assert probe.number == 1
+
+
+def test_with_every_breaker_open_calls_are_sent_all_the_same():
+    brain = dispatcher("p2c", breaker=BreakerPolicy())
+    for server in SERVERS:
+        brain.trip(server, 0.0)
+    (attempt,) = sent(brain.submit(request(), 0.0))
+    assert attempt.why.startswith("panic")
+    assert finished(brain.on_outcome(attempt.id, Outcome("ok"), 0.1))[0].kind == "ok"
+    assert all(brain.breaker(server).state == "open" for server in SERVERS)
+
+
+def test_there_is_no_panic_while_most_servers_are_down_for_another_reason():
+    brain = dispatcher("p2c", breaker=BreakerPolicy())
+    brain.trip("alpha", 0.0)
+    brain.mark("beta", "failed", 0.0)
+    brain.mark("gamma", "failed", 0.0)
+    (outcome,) = finished(brain.submit(request(), 0.0))
+    assert outcome.error.reasons["alpha"] == "breaker open: tripped by hand"
+
+
+def test_a_new_session_is_probed_at_once():
+    brain = dispatcher("p2c", breaker=BreakerPolicy())
+    brain.trip("alpha", 0.0)
+    brain.mark("alpha", "reconnecting", 1.0)
+    (change,) = brain.mark("alpha", "", 2.0)
+    assert (change.server, change.state) == ("alpha", "half_open")
+
+
+def test_a_breaker_can_be_reset_by_hand():
+    brain = dispatcher(servers=("alpha", "beta", "gamma"), breaker=BreakerPolicy())
+    brain.trip("alpha", 0.0)
+    brain.reset("alpha", 0.0)
+    assert {sent(brain.submit(request(n), 0.0))[0].server for n in range(3)} == set(SERVERS)
+
+
+def test_a_call_that_times_out_counts_against_its_server():
+    brain = dispatcher(servers=("only",), breaker=BreakerPolicy(consecutive=2))
+    for number in range(2):
+        brain.submit(request(number, ("only",), deadline=1.0 + number), float(number))
+        brain.on_timer(1.0 + number)
+    assert brain.breaker("only").state == "open"
+
+
 class Leases(RuleBasedStateMachine):
     """Any interleaving of events leaves no lease behind and finishes every call exactly once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.brain = dispatcher("least_request", budget=RetryBudget())
+        self.brain = dispatcher("least_request", budget=RetryBudget(), breaker=BreakerPolicy(consecutive=2))
         self.out: dict[int, Attempt] = {}
         self.submitted: set[int] = set()
         self.done: list[int] = []
@@ -285,7 +370,11 @@ class Leases(RuleBasedStateMachine):
 
     @rule(server=st.sampled_from(SERVERS), why=st.sampled_from(["", "reconnecting"]))
     def mark(self, server, why):
-        self.brain.mark(server, why, self.now)
+        self.take(self.brain.mark(server, why, self.now))
+
+    @rule(server=st.sampled_from(SERVERS), by_hand=st.sampled_from(["trip", "reset"]))
+    def breaker(self, server, by_hand):
+        self.take(getattr(self.brain, by_hand)(server, self.now))
 
     @rule(server=st.sampled_from(SERVERS))
     def leave_and_join(self, server):
