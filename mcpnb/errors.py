@@ -127,7 +127,9 @@ class AmbiguousTool(McpnbError):
     def __init__(self, tool: str, servers: Iterable[str]) -> None:
         self.tool, self.servers = tool, tuple(servers)
         ways = ", ".join(f"{server}:{tool}" for server in self.servers)
-        super().__init__(f"{tool!r} is offered by different servers. Say which one: {ways}")
+        super().__init__(
+            f"{tool!r} is offered by different servers. Say which one: {ways}, or options(server=...)"
+        )
 
 
 class ArgumentError(McpnbError, ValueError):

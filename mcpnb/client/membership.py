@@ -101,7 +101,7 @@ class Membership:
     @property
     def usable(self) -> Sequence[Connection]:
         """Those that take calls."""
-        return [c for c in self.connections.values() if c.state in USABLE_STATES]
+        return [c for c in list(self.connections.values()) if c.state in USABLE_STATES]
 
     @property
     def down(self) -> Sequence[Connection]:
@@ -155,7 +155,8 @@ class Membership:
     def status(self, log: AttemptLog) -> list[ServerStatus]:
         """One row per server."""
         recent = summaries_by_server(log)
-        rows = [self._status(c, recent.get(c.name)) for c in self.connections.values()]
+        # A copy: a widget's thread looks while the loop adds and removes.
+        rows = [self._status(c, recent.get(c.name)) for c in list(self.connections.values())]
         return rows + [_switched_off(config) for config in self._disabled]
 
     def _status(self, connection: Connection, recent: Summary | None) -> ServerStatus:
