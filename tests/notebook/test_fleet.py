@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -210,3 +211,40 @@ def test_breakers_are_a_table_and_can_be_tripped_and_reset(fleet):
     assert (fleet.events.kind == "breaker_state").any()
     fleet.reset()
     assert set(fleet.breakers.state) == {"closed"}
+
+
+INTERRUPTED = """
+import asyncio, sys, mcpnb
+from mcp.server.mcpserver import MCPServer
+
+server, ended = MCPServer("slow", log_level="ERROR"), []
+
+@server.tool()
+async def wait() -> str:
+    print("waiting", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ended.append("cancelled")
+
+@server.tool()
+async def quick() -> str:
+    return "still usable"
+
+fleet = mcpnb.connect({"slow": server})
+try:
+    fleet.call("wait")
+except KeyboardInterrupt:
+    print("interrupted", fleet.call("quick").value, ended, fleet.status()[0].in_flight)
+fleet.close()
+"""
+
+
+def test_an_interrupt_stops_the_waiting_call_on_the_server_too_and_the_fleet_stays_usable():
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline().strip() == "waiting"
+    process.send_signal(signal.SIGINT)
+    said, errors = process.communicate(timeout=60)
+    assert (said.strip(), errors) == ("interrupted still usable ['cancelled'] 0", "")
