@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mcpnb.catalog import Catalog
-from mcpnb.config import ServerConfig
+from mcpnb.config import ConfigWarning, ServerConfig
 from mcpnb.errors import ConfigError
 from mcpnb.metrics import AttemptLog, EventLog, Summary, summaries_by_server
 from mcpnb.model import FAULTS, USABLE_STATES, AttemptRecord, Event, ServerStatus
@@ -60,6 +61,7 @@ class Membership:
 
         if config.name in self.connections:
             raise ConfigError("there is already a server of that name", server=config.name)
+        _say_what_is_not_kept(config)
         self._publish(
             self._catalog.declare(config.name, replica_group=config.replicas, priority=config.priority)
         )
@@ -191,6 +193,22 @@ class Membership:
             retry_in=connection.retry_in,
             stderr=connection.stderr_tail,
         )
+
+
+def _say_what_is_not_kept(config: ServerConfig) -> None:
+    """Settings that are read but not enforced yet must not look as if they were."""
+    unkept = [
+        name
+        for name, wanted in (
+            ("max_in_flight", config.max_in_flight is not None),
+            ("rate_limit", config.rate_limit is not None),
+            ("connections", config.connections != 1),
+        )
+        if wanted
+    ]
+    if unkept:
+        note = f"{config.name}: {', '.join(unkept)} is read, but this version does not enforce it yet"
+        warnings.warn(note, ConfigWarning, stacklevel=2)
 
 
 def _switched_off(config: ServerConfig) -> ServerStatus:

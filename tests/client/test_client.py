@@ -13,6 +13,7 @@ from mcp_types import ToolAnnotations
 
 import mcpnb
 from mcpnb import MultiServerClient
+from mcpnb.config import ConfigWarning
 
 pytestmark = pytest.mark.anyio
 
@@ -244,6 +245,13 @@ async def test_a_disabled_server_is_a_row_and_nothing_else():
             "disconnected",
             "disabled in the configuration",
         )
+
+
+async def test_a_limit_that_is_not_enforced_yet_says_so():
+    source = {"down": {"url": "http://127.0.0.1:9/mcp", "mcpnb": {"max_in_flight": 2}}}
+    with pytest.warns(ConfigWarning, match="max_in_flight is read, but"):
+        async with MultiServerClient(source):
+            pass
 
 
 def test_a_misspelt_replica_is_told_at_once():
