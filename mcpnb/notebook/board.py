@@ -20,6 +20,7 @@ from mcpnb.metrics.summary import answered
 from mcpnb.model import USABLE_STATES, Event, ServerStatus
 from mcpnb.notebook import servers, svg
 from mcpnb.notebook.markup import Column, cut, escape, join, name, number, visible
+from mcpnb.notebook.markup import rate as per_second
 from mcpnb.notebook.markup import table as html_table
 from mcpnb.notebook.palette import SERVERS, Palette
 
@@ -86,7 +87,7 @@ def board_html(moment: Moment, *, palette: Palette = SERVERS, foot: str = "", li
 def _head(moment: Moment, columns: Columns, rate: float) -> str:
     p95 = quantile(columns.latency[answered(columns)] * 1000, 0.95)
     slow = f"p95 {number(p95, 2)} ms" if math.isfinite(p95) else "no answers" if len(columns) else "no calls"
-    pills = (servers.summary(moment.statuses, noun=""), f"{number(rate)} calls/s", slow)
+    pills = (servers.summary(moment.statuses, noun=""), f"{per_second(rate)} calls/s", slow)
     shown = "".join(f'<span class="mcpnb-pill">{escape(pill)}</span>' for pill in pills)
     return f'<div class="mcpnb-head"><span class="mcpnb-title">{name(moment.title)}</span>{shown}</div>'
 

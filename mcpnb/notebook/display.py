@@ -22,10 +22,10 @@ from mcpnb.notebook.markup import (
     duration,
     escape,
     name,
-    number,
     percent,
     shorten,
     tree,
+    trimmed,
     visible,
 )  # fmt: skip
 from mcpnb.notebook.markup import table as html_table
@@ -51,6 +51,12 @@ def _card(head: str, *parts: str) -> str:
 def _head(title: str, pills: Iterable[str]) -> str:
     shown = "".join(f'<span class="mcpnb-pill">{pill}</span>' for pill in pills if pill)
     return f'<div class="mcpnb-head"><span class="mcpnb-title">{title}</span>{shown}</div>'
+
+
+def _introduce(candidates: Iterable[str]) -> None:
+    """Give servers their accents in the catalog's order, not in the order of a call's attempts."""
+    for server in candidates:
+        SERVERS.accent(server)
 
 
 # -- fleet
@@ -84,6 +90,7 @@ def fleet_bundle(title: str, strategy: str, statuses: Sequence[ServerStatus]) ->
 def result_html(result: Result) -> str:
     """The answer with its server and latency; the reasons for that server fold out."""
     why = result.explain()
+    _introduce(why.candidates)
     state = table.OUTCOMES["ok" if result.ok else "tool_error"].html
     pills = (
         table.swatch(result.server),
@@ -192,8 +199,7 @@ def result_bundle(result: Result) -> dict[str, str]:
 def explanation_html(explanation: Explanation) -> str:
     """Why a call went where it went: the race of its attempts, then every candidate."""
     e = explanation
-    for server in e.candidates:  # accents follow the catalog's order, not the order of the attempts
-        SERVERS.accent(server)
+    _introduce(e.candidates)
     winner = next((r.attempt.server for r in reversed(e.attempts) if r.outcome in _ANSWERED), None)
     if winner:
         title = f"Why {name(e.tool)} was answered by {table.swatch(winner)}"
@@ -257,7 +263,7 @@ def _candidates(e: Explanation) -> str:
 
 
 def _seen(numbers: Mapping[str, float], server: str) -> str:
-    return number(numbers[server]) if server in numbers else '<span class="mcpnb-dim">not compared</span>'
+    return trimmed(numbers[server]) if server in numbers else '<span class="mcpnb-dim">not compared</span>'
 
 
 def _fate(server: str, e: Explanation) -> str:

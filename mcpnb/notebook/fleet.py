@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
 
 from mcpnb.client import CallView, MultiServerClient
 from mcpnb.metrics import AttemptLog, EventLog
@@ -162,6 +163,7 @@ class Fleet(_Verbs):
         self.client = self._view = MultiServerClient(source, name=name or _name_of(source), **options)
         self._key: object = name or self.client.addresses
         self._closed = False
+        self._dashboards: WeakSet[Dashboard] = WeakSet()
         if previous := _fleets.get(self._key):
             previous.close()
         _alive.add(id(self))
@@ -301,7 +303,9 @@ class Fleet(_Verbs):
         """A live panel: servers, strategy, latency, share of traffic, events."""
         from mcpnb.notebook.dashboard import Dashboard  # noqa: PLC0415 - ipywidgets are loaded when first needed
 
-        return Dashboard(self)
+        shown = Dashboard(self)
+        self._dashboards.add(shown)
+        return shown
 
     def panels(self) -> list[Panel]:
         """Further panels for the dashboard; a plain fleet has none."""
@@ -325,6 +329,8 @@ class Fleet(_Verbs):
             return
         self._closed = True
         self._unregister()
+        for shown in list(self._dashboards):  # first: each leaves a last true picture behind
+            shown.close()
         if _fleets.get(self._key) is self:
             del _fleets[self._key]
         try:

@@ -234,12 +234,20 @@ def duration(seconds: float) -> str:
     """A duration with its unit: ms below a second, s above."""
     if not math.isfinite(seconds):
         return "—"
-    return f"{_trimmed(seconds * 1000)} ms" if seconds < 0.9995 else f"{_trimmed(seconds)} s"
+    return f"{trimmed(seconds * 1000)} ms" if seconds < 0.9995 else f"{trimmed(seconds)} s"
 
 
-def _trimmed(value: float) -> str:
+def trimmed(value: float) -> str:
+    """A figure of three digits without zeros at its end."""
     shown = number(value)
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def rate(per_second: float) -> str:
+    """A rate in figures that line up below each other: a decimal, two below one, none from a hundred on."""
+    if not math.isfinite(per_second) or per_second == 0:
+        return number(per_second)
+    return number(per_second) if per_second >= 100 else f"{per_second:.{2 if per_second < 1 else 1}f}"
 
 
 def count(value: int) -> str:

@@ -12,7 +12,19 @@ from typing import Final, Literal, NamedTuple
 
 from mcpnb.model import USABLE_STATES, ServerStatus
 from mcpnb.notebook import svg
-from mcpnb.notebook.markup import Column, count, cut, escape, join, name, number, percent, shorten, visible
+from mcpnb.notebook.markup import (
+    Column,
+    count,
+    cut,
+    escape,
+    join,
+    name,
+    number,
+    percent,
+    rate,
+    shorten,
+    visible,
+)
 from mcpnb.notebook.palette import SERVERS, Palette
 
 Tone = Literal["good", "warn", "bad", "dim"]
@@ -169,7 +181,7 @@ def live_row(status: ServerStatus, figures: Figures, palette: Palette, *, compac
         who(status, palette, compact=compact),
         state_cell(status, compact=compact),
         load_cell(status, palette),
-        number(figures.rate),
+        rate(figures.rate),
         number(figures.p50_ms, 2),
         number(figures.p95_ms, 2),
         errors_cell(figures.error_rate),
