@@ -83,21 +83,23 @@ class Driver(Generic[Job]):
     def carry_out(self, actions: Iterable[Action]) -> None:
         """Do what the dispatcher said, in its order."""
         for action in actions:
-            match action:
-                case Send(attempt):
-                    self._place(attempt)
-                case Finish(call, _):
-                    live = self._live.get(call.request.id)
-                    if live is not None:
-                        live.finish = action
-                        live.wake()
-                    self._on_finish(action)
-                case Cancel(attempt):
-                    self._give_up(attempt)
-                case WaitUntil(at):
-                    self._ring_at(at)
-                case BreakerChanged():
-                    self._on_breaker(action)
+            if isinstance(action, Send):
+                self._place(action.attempt)
+            elif isinstance(action, Finish):
+                self._conclude(action)
+            elif isinstance(action, WaitUntil):
+                self._ring_at(action.at)
+            elif isinstance(action, Cancel):
+                self._give_up(action.attempt)
+            else:
+                self._on_breaker(action)
+
+    def _conclude(self, finish: Finish) -> None:
+        live = self._live.get(finish.call.request.id)
+        if live is not None:
+            live.finish = finish
+            live.wake()
+        self._on_finish(finish)
 
     def close(self) -> None:
         """Stop the timer and whatever still runs."""
