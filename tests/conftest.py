@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
+
+# A shell that starts us in the background has us ignore interrupts, and so would every child of ours.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
