@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mcpnb.experiment import Comparison as Comparison
     from mcpnb.experiment import Workload as Workload
     from mcpnb.experiment import compare as compare
+    from mcpnb.experiment.simulate import Run as Run
+    from mcpnb.experiment.simulate import simulate as simulate
     from mcpnb.model import Explanation as Explanation
     from mcpnb.model import ToolRef as ToolRef
     from mcpnb.notebook.doctor import doctor as doctor
@@ -46,8 +48,17 @@ if TYPE_CHECKING:
     from mcpnb.result import Result as Result
     from mcpnb.routing.strategies import Strategy as Strategy
     from mcpnb.routing.strategies import register as register_strategy  # pyright: ignore[reportUnusedImport]
+    from mcpnb.simulation import At as At
+    from mcpnb.simulation import Scenario as Scenario
+    from mcpnb.simulation import SimServer as SimServer
+    from mcpnb.simulation import service as service
 
 _HOMES = {
+    "At": "mcpnb.simulation",
+    "Run": "mcpnb.experiment.simulate",
+    "Scenario": "mcpnb.simulation",
+    "SimServer": "mcpnb.simulation",
+    "simulate": "mcpnb.experiment.simulate",
     "Aggregate": "mcpnb.result",
     "Comparison": "mcpnb.experiment",
     "Explanation": "mcpnb.model",
@@ -87,10 +98,14 @@ _HOMES = {
 }
 """Public name → where it lives (`module:name` when it is called otherwise there)."""
 
+_MODULES = {"lab": "mcpnb.lab", "service": "mcpnb.simulation.service"}
+"""Public modules."""
+
 __all__ = [
     "Aggregate",
     "AmbiguousTool",
     "ArgumentError",
+    "At",
     "AuthError",
     "CallTimeout",
     "Comparison",
@@ -104,7 +119,10 @@ __all__ = [
     "NoServerAvailable",
     "Overloaded",
     "Result",
+    "Run",
+    "Scenario",
     "ServerDisconnected",
+    "SimServer",
     "Strategy",
     "StrategyError",
     "ToolError",
@@ -117,6 +135,8 @@ __all__ = [
     "lab",
     "load_ipython_extension",
     "register_strategy",
+    "service",
+    "simulate",
     "strategies",
     "tb",
     "unload_ipython_extension",
@@ -124,8 +144,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "lab":
-        return import_module("mcpnb.lab")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'mcpnb' has no attribute {name!r}")

@@ -124,6 +124,8 @@ class Request(NamedTuple):
     strategy: str | None = None
     """The name of another strategy than the fleet's."""
     requirement: Requirement | None = None
+    affinity: str | None = None
+    """Calls of one key go to one server, with the strategies that look at it."""
 
 
 class Attempt(NamedTuple):

@@ -72,11 +72,12 @@ def test_public_names_are_these_and_each_can_be_had():
     import mcpnb
 
     assert mcpnb.__all__ == [
-        "Aggregate", "AmbiguousTool", "ArgumentError", "AuthError", "CallTimeout", "Comparison",
+        "Aggregate", "AmbiguousTool", "ArgumentError", "At", "AuthError", "CallTimeout", "Comparison",
         "ConfigError", "ConnectError", "DiscoveryError", "Explanation", "Fleet", "McpnbError",
-        "MultiServerClient", "NoServerAvailable", "Overloaded", "Result", "ServerDisconnected", "Strategy",
-        "StrategyError", "ToolError", "ToolNotFound", "ToolRef", "Workload", "compare", "connect", "doctor",
-        "lab", "load_ipython_extension", "register_strategy", "strategies", "tb", "unload_ipython_extension",
+        "MultiServerClient", "NoServerAvailable", "Overloaded", "Result", "Run", "Scenario",
+        "ServerDisconnected", "SimServer", "Strategy", "StrategyError", "ToolError", "ToolNotFound",
+        "ToolRef", "Workload", "compare", "connect", "doctor", "lab", "load_ipython_extension",
+        "register_strategy", "service", "simulate", "strategies", "tb", "unload_ipython_extension",
     ]  # fmt: skip
     for name in mcpnb.__all__:
         assert getattr(mcpnb, name) is not None

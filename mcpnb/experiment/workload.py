@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, NamedTuple, cast, get_args
 
 import numpy as np
@@ -47,7 +47,7 @@ class PlannedCall(NamedTuple):
     """True: sent, but left out of every summary."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Workload:
     """Calls to send: which tools, with which arguments, when and how many.
 
@@ -62,6 +62,7 @@ class Workload:
     tool: str | Mapping[str, float]
     """A tool's name, or a mix: name → weight."""
     arguments: Arguments = field(default_factory=dict[str, object])
+    _: KW_ONLY
     arrivals: Arrivals = "poisson"
     rate: float | None = None
     """Mean calls per second."""

@@ -281,7 +281,7 @@ class Dispatcher:
             return
         strategy = self._strategy(pool, request.strategy, now)
         call.looked_at = strategy.looks_at
-        node = self._pick(strategy, pool, now)
+        node = self._pick(strategy, pool, request, now)
         actions.append(Send(self._lease(call, node, strategy, why, now)))
 
     def _panicked(self, call: Call, pool: Pool, now: float, actions: list[Action]) -> None:
@@ -321,9 +321,11 @@ class Dispatcher:
             self._gate(node, now)
         return attempt
 
-    def _pick(self, strategy: Strategy, pool: Pool, now: float) -> Node:
+    def _pick(self, strategy: Strategy, pool: Pool, request: Request, now: float) -> Node:
         """Ask the strategy; one that raises or invents a server is replaced by chance for this pick."""
         eligible = pool.eligible
+        if strategy.keyed:
+            strategy.key = request.affinity or request.tool
         try:
             node = strategy.pick(eligible, now, self._rng)
         except Exception as problem:  # noqa: BLE001 - a third party's strategy may raise anything; the call goes on

@@ -50,7 +50,11 @@ class Strategy:
     looks_at: ClassVar[str] = ""
     """What `measure` returns, with its unit; empty for strategies that look at nothing."""
     parameters: ClassVar[tuple[Parameter, ...]] = ()
+    keyed: ClassVar[bool] = False
+    """Whether the pick depends on `key`."""
 
+    key: str = ""
+    """Before each pick of a keyed strategy: the call's affinity key, or its tool when it has none."""
     compared: Sequence[Node] = ()
     """The servers that the last pick weighed against each other, for the explanation."""
 

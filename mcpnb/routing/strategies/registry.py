@@ -8,11 +8,21 @@ from dataclasses import dataclass, field
 
 from mcpnb.errors import StrategyError
 from mcpnb.routing.strategies.base import Parameter, Strategy
+from mcpnb.routing.strategies.bounded_hash import BoundedHash
+from mcpnb.routing.strategies.c3 import C3
 from mcpnb.routing.strategies.latency import Latency
 from mcpnb.routing.strategies.least_request import LeastRequest
+from mcpnb.routing.strategies.nearest import Nearest
 from mcpnb.routing.strategies.p2c import P2C
+from mcpnb.routing.strategies.peak_ewma import PeakEwma
+from mcpnb.routing.strategies.prequal import Prequal
+from mcpnb.routing.strategies.priority import Priority
 from mcpnb.routing.strategies.random_choice import RandomChoice
+from mcpnb.routing.strategies.rendezvous import Rendezvous
 from mcpnb.routing.strategies.round_robin import RoundRobin
+from mcpnb.routing.strategies.thompson import Thompson
+from mcpnb.routing.strategies.weighted import Weighted
+from mcpnb.routing.strategies.weighted_round_robin import WeightedRoundRobin
 
 _classes: dict[str, type[Strategy]] = {}
 _aliases: dict[str, str] = {}
@@ -103,5 +113,22 @@ def _checked(strategy: type[Strategy], values: Mapping[str, float]) -> dict[str,
     return checked
 
 
-for _strategy in (RandomChoice, RoundRobin, LeastRequest, P2C, Latency):
+_OURS = (
+    RandomChoice,
+    RoundRobin,
+    WeightedRoundRobin,
+    Weighted,
+    LeastRequest,
+    P2C,
+    PeakEwma,
+    Latency,
+    C3,
+    Prequal,
+    Thompson,
+    Priority,
+    Nearest,
+    Rendezvous,
+    BoundedHash,
+)
+for _strategy in _OURS:
     register(_strategy)

@@ -1,0 +1,187 @@
+"""`prequal`: among servers that are not busier than most, the fastest; when all are busy, the least busy.
+
+Source: Wydrowski et al., "Load is not what you should balance: introducing Prequal" (NSDI 2024): hot-cold
+lexicographic choice (HCL) over a small pool of probes that are reused a few times. MCP servers answer no
+probes, so a probe is what this client knows: its own requests in flight (RIF) and its own latency estimate.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+from mcpnb.model import FAULTS, OutcomeKind
+from mcpnb.routing.node import Node
+from mcpnb.routing.strategies.base import Parameter, Strategy
+from mcpnb.routing.strategies.sampling import shown
+
+POOL = 16
+"""Probes kept."""
+PROBES = 3
+"""Probes taken for each pick."""
+REMOVED = 1
+"""Probes removed at each pick: the oldest and the worst in turn, or the bad ones would fill the pool."""
+RECENT = 128
+"""RIF samples that the quantile is taken of."""
+FAULT_SECONDS = 10.0
+"""Seconds after a fault in which a server counts as hotter than any other: failing at once keeps it idle."""
+_TAU = 10.0  # seconds after which a latency sample weighs 1/e
+
+
+class Reading(NamedTuple):
+    """What a probe says."""
+
+    rif: float
+    latency: float
+    """Seconds; 0 when unknown."""
+
+
+class _Probe:
+    __slots__ = ("at", "latency", "node", "rif", "uses")
+
+    def __init__(self, node: Node, reading: Reading, at: float, uses: float) -> None:
+        self.node, self.at, self.uses = node, at, uses
+        self.rif, self.latency = reading
+
+
+class Recent:
+    """The last RIF samples, sorted, so that a quantile is a look-up."""
+
+    def __init__(self) -> None:
+        self._order: deque[float] = deque()
+        self._sorted: list[float] = []
+
+    def add(self, rif: float) -> None:
+        """Count a sample; the oldest goes."""
+        if len(self._order) == RECENT:
+            del self._sorted[bisect_left(self._sorted, self._order.popleft())]
+        self._order.append(rif)
+        insort(self._sorted, rif)
+
+    def quantile(self, share: float) -> float:
+        """The smallest sample that at least `share` of them do not exceed; infinite without samples."""
+        if not self._sorted:
+            return math.inf
+        return self._sorted[max(0, math.ceil(share * len(self._sorted)) - 1)]
+
+
+class Prequal(Strategy):
+    """The cold probe with the lowest latency, else the hot one of lowest RIF, ties at random. O(pool).
+
+    Cold start: an unknown server's latency counts as 0, so it is tried while it is cold, which a first call
+    out soon ends; a pool of fewer than two picks at random. Failures: for 10 s after a fault a server is the
+    hottest. Cancelled attempts teach nothing. Static weights are not looked at. Among fewer than seven
+    servers the busiest is within the default quantile, so that latency alone decides: lower it there.
+    """
+
+    name: ClassVar[str] = "prequal"
+    help: ClassVar[str] = "the fastest of those that are not busy"
+    looks_at: ClassVar[str] = "latency estimate, s"
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter("quantile", 2**-0.25, 0.0, 1.0, "share of RIF samples up to which a server is cold"),
+        Parameter("age", 1.0, 0.01, 60.0, "seconds that a probe is used"),
+        Parameter("delta", 1.0, 0.0, 16.0, "by how much the pool grows per pick: more reuses probes more"),
+    )
+
+    def __init__(self, quantile: float = 2**-0.25, age: float = 1.0, delta: float = 1.0) -> None:
+        self._quantile, self._age, self._delta = quantile, age, delta
+        self._latency: dict[Node, tuple[float, float]] = {}  # (seconds, when it was last updated)
+        self._fault: dict[Node, float] = {}  # when it failed, while nothing better was heard
+        self._pool: dict[Node, _Probe] = {}  # the oldest first
+        self._recent = Recent()
+        self._oldest_next = True
+
+    def removed(self, node: Node, now: float) -> None:  # noqa: ARG002 - what was learned stays
+        """The server's probe is void."""
+        self._pool.pop(node, None)
+
+    def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:
+        """Probe a few servers, choose from the pool, and let the pool forget."""
+        self._probe(eligible, now, rng)
+        pool = list(self._pool.values())
+        if len(pool) < 2:
+            node = eligible[int(rng.random() * len(eligible))]
+            self.compared = (node,)
+            return node
+        rng.shuffle(pool)  # ties at random
+        threshold = self._recent.quantile(self._quantile)
+        probe = pool[hcl([Reading(seen.rif, seen.latency) for seen in pool], threshold)]
+        self.compared = shown(probe.node, [seen.node for seen in pool])
+        self._use(probe)
+        self._forget(threshold)
+        return probe.node
+
+    def measure(self, node: Node, now: float) -> float:  # noqa: ARG002 - an average stays until the next sample
+        """Latency estimate in seconds, 0 when unknown."""
+        return self._latency.get(node, (0.0, 0.0))[0]
+
+    def finished(self, node: Node, kind: OutcomeKind, latency: float, now: float) -> None:
+        """Learn from an answer or a fault."""
+        if kind in {"cancelled", "rejected"}:
+            return
+        if kind in FAULTS:
+            self._fault[node] = now
+            self._pool.pop(node, None)
+            return
+        self._fault.pop(node, None)
+        average, at = self._latency.get(node, (latency, now))
+        keep = math.exp(-max(0.0, now - at) / _TAU)
+        self._latency[node] = (average * keep + latency * (1.0 - keep), now)
+
+    def _probe(self, eligible: Sequence[Node], now: float, rng: random.Random) -> None:
+        for probe in [probe for probe in self._pool.values() if now - probe.at > self._age]:
+            del self._pool[probe.node]
+        n = len(eligible)
+        uses = reuses(POOL, n, PROBES, REMOVED, self._delta)
+        for node in rng.sample(eligible, min(PROBES, n)):
+            self._pool.pop(node, None)
+            self._pool[node] = _Probe(node, self._reading(node, now), now, uses)
+        while len(self._pool) > POOL:
+            del self._pool[next(iter(self._pool))]
+
+    def _reading(self, node: Node, now: float) -> Reading:
+        if now - self._fault.get(node, -math.inf) < FAULT_SECONDS:
+            return Reading(math.inf, self.measure(node, now))
+        self._recent.add(node.in_flight)
+        return Reading(node.in_flight, self.measure(node, now))
+
+    def _use(self, probe: _Probe) -> None:
+        probe.rif += 1  # our own call, which the probe has not seen
+        probe.uses -= 1
+        if probe.uses < 1:
+            del self._pool[probe.node]
+
+    def _forget(self, threshold: float) -> None:
+        if len(self._pool) <= 2:  # enough for the next pick to compare
+            return
+        pool = list(self._pool.values())
+        oldest = self._oldest_next
+        worst = (
+            pool[0] if oldest else max(pool, key=lambda probe: _order(probe.rif, probe.latency, threshold))
+        )
+        self._oldest_next = not oldest
+        del self._pool[worst.node]
+
+
+def hcl(pool: Sequence[Reading], threshold: float) -> int:
+    """Index of the choice: lowest latency of those with RIF up to the threshold, else lowest RIF."""
+    return min(range(len(pool)), key=lambda i: _order(*pool[i], threshold))
+
+
+def _order(rif: float, latency: float, threshold: float) -> tuple[bool, float]:
+    hot = rif > threshold
+    return hot, rif if hot else latency
+
+
+def reuses(pool: int, servers: int, probes: float, removed: float, delta: float) -> float:
+    """How often a probe may be used: max(1, (1 + delta) / ((1 - pool/servers) probes - removed)), eq. 1.
+
+    The pool's share scales the probes alone, not what is removed. Without bound when probes bring no news,
+    that is for servers not much more than the pool: age ends them.
+    """
+    fresh = (1.0 - pool / servers) * probes - removed
+    return max(1.0, (1.0 + delta) / fresh) if fresh > 0.0 else math.inf

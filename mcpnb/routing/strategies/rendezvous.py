@@ -1,0 +1,87 @@
+"""`rendezvous`: every key has its own ranking of the servers, and goes to the first one that is up.
+
+Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (1998), with the logarithmic
+weights of Schindelhauer and Schomaker (2005). There is no table to grow: when a server goes, only its keys
+move, and when it comes back, they return.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import ClassVar
+
+from mcpnb.routing.node import Node
+from mcpnb.routing.strategies.base import Strategy
+from mcpnb.routing.strategies.hashing import units
+
+KEPT = 8
+"""The places of a ranking that are kept; when none of them is up, the pick looks at all servers."""
+CACHED = 1024
+"""Keys whose ranking is kept; the least recently used goes first."""
+
+
+class Rendezvous(Strategy):
+    """The highest-ranked eligible server of the call's key, by weighted hash. O(n) for a new key, then O(1).
+
+    The key is the call's affinity key, else its tool. Blind to load and failures: a server that is out is
+    passed over in rank order, and one that joins takes over its share of the keys at once.
+    """
+
+    name: ClassVar[str] = "rendezvous"
+    help: ClassVar[str] = "the same server for the same key"
+    looks_at: ClassVar[str] = "place in the key's ranking"
+    keyed: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._known: set[Node] = set()
+        self._here: set[Node] = set()
+        self._rankings: OrderedDict[str, list[Node]] = OrderedDict()
+
+    def added(self, node: Node, now: float) -> None:  # noqa: ARG002 - hashes have no age
+        """A server that was never seen takes its places in the rankings."""
+        self._here.add(node)
+        if node not in self._known:
+            self._known.add(node)
+            self._rankings.clear()
+
+    def removed(self, node: Node, now: float) -> None:  # noqa: ARG002 - hashes have no age
+        """The server keeps its places and is passed over."""
+        self._here.discard(node)
+
+    def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:  # noqa: ARG002 - hashed
+        """The first of the key's ranking that is here."""
+        ranking = self._ranking(self.key)
+        for place, node in enumerate(ranking, 1):
+            if node in self._here:
+                self.compared = ranking[:place]
+                return node
+        (node,) = rank(self.key, eligible, 1)
+        self.compared = (node,)
+        return node
+
+    def measure(self, node: Node, now: float) -> float:  # noqa: ARG002 - hashes have no age
+        """The server's place for the current key, from 1; one more than are kept when it is further down."""
+        ranking = self._rankings.get(self.key, [])
+        return ranking.index(node) + 1 if node in ranking else KEPT + 1
+
+    def _ranking(self, key: str) -> list[Node]:
+        ranking = self._rankings.get(key)
+        if ranking is None:
+            ranking = self._rankings[key] = rank(key, self._known, KEPT)
+            if len(self._rankings) > CACHED:
+                self._rankings.popitem(last=False)
+        else:
+            self._rankings.move_to_end(key)
+        return ranking
+
+
+def rank(key: str, nodes: set[Node] | Sequence[Node], places: int) -> list[Node]:
+    """The first servers of a key's ranking, best first; each is first for its weight's share of the keys."""
+    unit = units(key)
+    return heapq.nlargest(
+        places, nodes, key=lambda node: (-node.weight / math.log(unit(node.name)), node.name)
+    )

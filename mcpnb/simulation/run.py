@@ -1,0 +1,131 @@
+"""What a simulation found: one value per call, and the figures that follow from them.
+
+Arrays and plain numbers; frames and pictures are made elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcpnb.model import OUTCOMES
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One scenario under one strategy.
+
+    `latencies`, `outcomes`, `servers` and `attempts` have one value per counted call, in the order of the
+    calls; the warm-up is left out. A call's latency runs from the time it was meant to start to its end,
+    whatever that was.
+    """
+
+    strategy: str
+    names: tuple[str, ...]
+    """The servers, in the scenario's order."""
+    all_starts: Floats
+    """When each call was meant to start, in seconds, warm-up included."""
+    all_latencies: Floats
+    all_outcomes: NDArray[np.int8]
+    """Indices into `mcpnb.model.OUTCOMES`."""
+    all_servers: Ints
+    all_attempts: Ints
+    warmup: int
+    decisions_digest: str
+    """blake2b over the stream of decisions; equal for equal seeds and scenarios."""
+    instability: tuple[str, ...] = ()
+    """Why the scenario has no steady state: its figures depend on its length. Empty when it is stable."""
+    in_flight_after: int = 0
+    """Leases that were still out when everything had ended; anything but 0 is a bug."""
+
+    @property
+    def unstable(self) -> bool:
+        """Whether more arrived than the servers could do."""
+        return bool(self.instability)
+
+    @property
+    def starts(self) -> Floats:
+        """When each counted call was meant to start, in seconds."""
+        return self.all_starts[self.warmup :]
+
+    @property
+    def latencies(self) -> Floats:
+        """Seconds, of every counted call."""
+        return self.all_latencies[self.warmup :]
+
+    @cached_property
+    def outcomes(self) -> NDArray[np.str_]:
+        """How each counted call ended: `ok`, `timeout`, `disconnected`, `refused`, `rejected`, ..."""
+        return np.array(OUTCOMES)[self.all_outcomes[self.warmup :]]
+
+    @property
+    def servers(self) -> Ints:
+        """Index into `names` of who ended each counted call; -1 for nobody."""
+        return self.all_servers[self.warmup :]
+
+    @property
+    def attempts(self) -> Ints:
+        """How often each counted call was sent."""
+        return self.all_attempts[self.warmup :]
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """Which counted calls were answered."""
+        return self.all_outcomes[self.warmup :] == OUTCOMES.index("ok")
+
+    @property
+    def shares(self) -> Floats:
+        """The part of the counted calls that each server ended, shape (servers,)."""
+        asked = self.servers[self.servers >= 0]
+        return np.bincount(asked, minlength=len(self.names)) / max(len(asked), 1)
+
+    def figures(self) -> dict[str, float | str | bool]:
+        """Counts, latencies in ms, rates per second. Calls that failed are in no latency figure."""
+        good, count = self.ok, len(self.latencies)
+        seconds = self._seconds()
+        sent = int(self.attempts.sum())
+        return {
+            "strategy": self.strategy,
+            "requests": count,
+            "errors": count - int(good.sum()),
+            "error_rate": 1 - int(good.sum()) / count if count else math.nan,
+            "goodput": int(good.sum()) / seconds if seconds > 0 else math.nan,
+            **latency_figures(self.latencies[good]),
+            "fairness": _jain(self.shares),
+            "attempts": sent,
+            "retries": int(np.maximum(self.attempts - 1, 0).sum()),
+            "extra_load": max(sent - count, 0) / count if count else math.nan,
+            "unstable": self.unstable,
+        }
+
+    def _seconds(self) -> float:
+        """From the first counted call's start to the last one's end."""
+        if not len(self.starts):
+            return 0.0
+        return float((self.starts + self.latencies).max() - self.starts[0])
+
+
+def latency_figures(seconds: Floats) -> dict[str, float]:
+    """Mean and quantiles in ms; nan when there are none."""
+    if not len(seconds):
+        return dict.fromkeys((f"{name}_ms" for name in ("mean", *QUANTILES)), math.nan)
+    quantiles = np.quantile(seconds, list(QUANTILES.values())).tolist()
+    return {
+        "mean_ms": float(seconds.mean()) * 1e3,
+        **{f"{name}_ms": value * 1e3 for name, value in zip(QUANTILES, quantiles, strict=True)},
+    }
+
+
+def _jain(shares: Floats) -> float:
+    """Jain's index: 1 when all servers have the same, 1/n when one has all; nan without any calls."""
+    squares = float(np.square(shares).sum())
+    return float(shares.sum()) ** 2 / (len(shares) * squares) if squares else math.nan

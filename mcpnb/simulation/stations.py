@@ -1,0 +1,218 @@
+"""Servers as queues: what happens to an attempt between its sending and its answer.
+
+A station owns its line, its workers and its faults. It knows neither calls nor strategies: an attempt is a
+number, and its end is reported once unless it was dropped before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
+from typing import Protocol
+
+from mcpnb.model import Outcome
+from mcpnb.simulation.clock import Clock
+from mcpnb.simulation.scenario import At, SimServer
+from mcpnb.simulation.service import Service
+
+Report = Callable[[int, Outcome, float], None]
+"""Takes an attempt, how it ended, and when."""
+
+OK = Outcome("ok")
+FAILED = Outcome("disconnected")
+REFUSED = Outcome("refused")
+
+
+class Chance(Protocol):
+    """Where stations draw from."""
+
+    def services(self, service: Service) -> Iterator[float]:
+        """Service times without end; equal distributions share them."""
+        ...
+
+    def uniform(self) -> float:
+        """A number in [0, 1)."""
+        ...
+
+
+class Station:
+    """What all disciplines share: the way there and back, the faults, the bound of the line."""
+
+    __slots__ = (
+        "_chance", "_clock", "_draws", "_error_rate", "_fail_time", "_failing", "_places", "_present",
+        "_report", "_trip", "_workers",
+    )  # fmt: skip
+
+    def __init__(self, server: SimServer, clock: Clock, chance: Chance, report: Report) -> None:
+        self._clock, self._chance, self._report = clock, chance, report
+        self._workers, self._draws = server.workers, chance.services(server.service)
+        self._places = float("inf") if server.max_queue is None else server.workers + server.max_queue
+        self._present: int = 0
+        self._trip, self._failing = server.rtt / 2, False
+        self._error_rate, self._fail_time = server.error_rate, server.fail_time
+
+    @property
+    def present(self) -> int:
+        """Attempts in work or in line."""
+        return self._present
+
+    def send(self, attempt: int, now: float) -> None:
+        """An attempt leaves for this server."""
+        if self._trip:
+            self._clock.at(now + self._trip, self._arrive, attempt)
+        else:
+            self._arrive(attempt, now)
+
+    def cancel(self, attempt: int, now: float) -> None:
+        """Tell the server that nobody waits any more: it stops working on it when it hears of it."""
+        if self._trip:
+            self._clock.at(now + self._trip, self._drop, attempt)
+        else:
+            self._drop(attempt, now)
+
+    def change(self, at: At) -> None:
+        """The timeline changes this server."""
+        if at.service is not None:
+            self._draws = self._chance.services(at.service)
+        if at.error_rate is not None:
+            self._error_rate = at.error_rate
+        if at.fail_time is not None:
+            self._fail_time = at.fail_time
+        if at.rtt is not None:
+            self._trip = at.rtt / 2
+        if at.fail is not None:
+            self._failing = at.fail
+
+    def _arrive(self, attempt: int, now: float) -> None:
+        if self._failing or (self._error_rate and self._chance.uniform() < self._error_rate):
+            self._clock.at(now + self._fail_time + self._trip, self._fail, attempt)
+        elif self._present >= self._places:
+            self._clock.at(now + self._trip, self._refuse, attempt)
+        else:
+            self._present += 1
+            self._take(attempt, now)
+
+    def _answer(self, attempt: int, now: float) -> None:
+        """The work is done: the answer is on its way."""
+        if self._trip:
+            self._clock.at(now + self._trip, self._succeed, attempt)
+        else:
+            self._report(attempt, OK, now)
+
+    def _succeed(self, attempt: int, now: float) -> None:
+        self._report(attempt, OK, now)
+
+    def _fail(self, attempt: int, now: float) -> None:
+        self._report(attempt, FAILED, now)
+
+    def _refuse(self, attempt: int, now: float) -> None:
+        self._report(attempt, REFUSED, now)
+
+    def _take(self, attempt: int, now: float) -> None:
+        """Work on an attempt, or let it wait."""
+        raise NotImplementedError
+
+    def _drop(self, attempt: int, now: float) -> None:
+        """Forget an attempt if it is here."""
+        raise NotImplementedError
+
+
+class FirstCome(Station):
+    """First come, first served: each worker has one attempt, the others wait in line."""
+
+    __slots__ = ("_line", "_serving")
+
+    def __init__(self, server: SimServer, clock: Clock, chance: Chance, report: Report) -> None:
+        super().__init__(server, clock, chance, report)
+        self._line: deque[int] = deque()
+        self._serving: set[int] = set()
+
+    def _take(self, attempt: int, now: float) -> None:
+        if len(self._serving) < self._workers:
+            self._start(attempt, now)
+        else:
+            self._line.append(attempt)
+
+    def _start(self, attempt: int, now: float) -> None:
+        self._serving.add(attempt)
+        self._clock.at(now + next(self._draws), self._done, attempt)
+
+    def _done(self, attempt: int, now: float) -> None:
+        if attempt in self._serving:  # else it was dropped, and its worker is busy with another one
+            self._leave(attempt, now)
+            self._answer(attempt, now)
+
+    def _leave(self, attempt: int, now: float) -> None:
+        self._serving.remove(attempt)
+        self._present -= 1
+        if self._line:
+            self._start(self._line.popleft(), now)
+
+    def _drop(self, attempt: int, now: float) -> None:
+        if attempt in self._serving:
+            self._leave(attempt, now)
+        elif attempt in self._line:
+            self._line.remove(attempt)
+            self._present -= 1
+
+
+class Sharing(Station):
+    """Processor sharing: everybody is served at once, at min(1, workers / present) of a worker's speed.
+
+    Work is measured on an axis of its own that runs at that speed, on which an attempt ends at a point known
+    when it comes. So an arrival changes when the next one ends, and nothing else.
+    """
+
+    __slots__ = ("_ends", "_plan", "_since", "_work")
+
+    def __init__(self, server: SimServer, clock: Clock, chance: Chance, report: Report) -> None:
+        super().__init__(server, clock, chance, report)
+        self._ends: list[tuple[float, int]] = []  # a heap: (point on the axis of work, attempt)
+        self._work, self._since = 0.0, 0.0
+        self._plan = 0  # only the newest planned end is good
+
+    def _take(self, attempt: int, now: float) -> None:
+        self._go_on(now, self._present - 1)
+        heappush(self._ends, (self._work + next(self._draws), attempt))
+        self._plan_next(now)
+
+    def _go_on(self, now: float, present: int) -> None:
+        """Account for the work done since the last change, when `present` attempts shared it."""
+        # From zero again when idle: on an axis that grows for ever, short jobs would drown in rounding.
+        self._work = self._work + (now - self._since) * self._speed(present) if present else 0.0
+        self._since = now
+
+    def _speed(self, present: int) -> float:
+        return min(1.0, self._workers / present)
+
+    def _plan_next(self, now: float) -> None:
+        self._plan += 1
+        if self._ends:
+            left = max(0.0, self._ends[0][0] - self._work)
+            self._clock.at(now + left / self._speed(self._present), self._done, self._plan)
+
+    def _done(self, plan: int, now: float) -> None:
+        if plan != self._plan:
+            return
+        self._go_on(now, self._present)
+        end, attempt = heappop(self._ends)
+        self._work = end
+        self._present -= 1
+        self._plan_next(now)
+        self._answer(attempt, now)
+
+    def _drop(self, attempt: int, now: float) -> None:
+        kept = [end for end in self._ends if end[1] != attempt]
+        if len(kept) < len(self._ends):
+            self._go_on(now, self._present)
+            heapify(kept)
+            self._ends = kept
+            self._present -= 1
+            self._plan_next(now)
+
+
+def station(server: SimServer, clock: Clock, chance: Chance, report: Report) -> Station:
+    """The server as a queue of its discipline."""
+    kind = Sharing if server.discipline == "ps" else FirstCome
+    return kind(server, clock, chance, report)
