@@ -45,7 +45,9 @@ def test_what_is_not_the_servers_fault_never_opens_it(kind):
     assert subject.state == "closed"
 
 
-@pytest.mark.parametrize(("p", "calls"), [(1.0, 5), (0.5, 62.0), (0.2, 3905.0)])
+@pytest.mark.parametrize(
+    ("p", "calls"), [(1.0, 5), (0.5, 62.0), pytest.param(0.2, 3905.0, marks=pytest.mark.long)]
+)
 def test_it_opens_after_as_many_calls_as_runs_of_faults_take(p, calls):
     """Oracle cb_trip: (1 - p^k) / (p^k (1 - p)) calls until k faults in a row."""
     rng, total, rounds = random.Random(2), 0, {1.0: 10, 0.5: 12_000, 0.2: 4_000}[p]

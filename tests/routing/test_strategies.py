@@ -118,6 +118,7 @@ def test_round_robin_over_two_alternates():
     assert len(set(picks[::2])) == 1
 
 
+@pytest.mark.long
 def test_random_visits_every_server_as_the_coupon_collector_says():
     """Oracle coupon: N·H_N = 518.7 picks for 100 servers."""
     eligible, rng, strategy, tries = nodes(100), random.Random(6), spec("random").build(), 0

@@ -16,6 +16,8 @@ from mcpnb.routing.node import Node
 from mcpnb.routing.strategies import Strategy
 from mcpnb.simulation import Scenario, SimServer, service
 
+pytestmark = pytest.mark.long
+
 EXPONENTIAL = service.exponential(1.0)
 SHAPES = [EXPONENTIAL, service.deterministic(1.0), service.lognormal(1.0, 2.0)]
 
@@ -36,13 +38,11 @@ def mean(run):
     return float(run.latencies.mean())
 
 
-@pytest.mark.long
 def test_random_split_at_half_load_is_mm1(poisson, fleet_of):
     run = poisson(fleet_of(10), "random", rate=5, requests=250_000, warmup=5_000, seed=3)
     assert mean(run) == pytest.approx(2.0, rel=0.01)
 
 
-@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_random_split_at_load_0_8_is_mm1_in_mean_and_quantiles(poisson, fleet_of):
     # The noise of 1.5 million requests is 0.7 % in the mean and 1.1 % in the p99: seeds 4 and 5 were tried
@@ -53,26 +53,22 @@ def test_random_split_at_load_0_8_is_mm1_in_mean_and_quantiles(poisson, fleet_of
     assert np.quantile(run.latencies, 0.99) == pytest.approx(23.025850929940454, rel=0.02)
 
 
-@pytest.mark.long
 def test_random_split_at_load_0_9_is_mm1(poisson, fleet_of):
     run = poisson(fleet_of(10), "random", rate=9, requests=1_000_000, warmup=40_000, seed=1)
     assert mean(run) == pytest.approx(10.0, rel=0.03)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("count", "value"), [(2, 7.588283628688112), (10, 5.660276390105455)])
 def test_round_robin_turns_arrivals_into_erlang(poisson, fleet_of, count, value):
     run = poisson(fleet_of(count), "round_robin", rate=0.9 * count, requests=700_000, warmup=20_000, seed=1)
     assert mean(run) == pytest.approx(value, rel=0.02)
 
 
-@pytest.mark.long
 def test_deterministic_service_follows_pollaczek_and_khinchine(poisson, fleet_of):
     run = poisson(fleet_of(1, service.deterministic(1.0)), "random", rate=0.8, requests=250_000, warmup=5_000)
     assert mean(run) == pytest.approx(3.0, rel=0.015)
 
 
-@pytest.mark.long
 def test_lognormal_service_follows_pollaczek_and_khinchine(poisson, fleet_of):
     fleet = fleet_of(10, service.lognormal(1.0, 2.0))
     run = poisson(fleet, "random", rate=7, requests=1_000_000, warmup=20_000, seed=1)
@@ -84,7 +80,6 @@ def test_least_request_of_two_at_half_load_is_the_shortest_queue(poisson, fleet_
     assert mean(run) == pytest.approx(1.4263207511672396, rel=0.015)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("strategy", ["least_request", "p2c"])
 @pytest.mark.parametrize(("load", "value"), [(0.8, 2.955736617637531), (0.9, 5.474912821211215)])
 def test_of_two_servers_both_strategies_are_the_shortest_queue(poisson, fleet_of, strategy, load, value):
@@ -92,13 +87,11 @@ def test_of_two_servers_both_strategies_are_the_shortest_queue(poisson, fleet_of
     assert mean(run) == pytest.approx(value, rel=0.015)
 
 
-@pytest.mark.long
 def test_two_choices_at_half_load_reach_the_mean_field(poisson, fleet_of):
     run = poisson(fleet_of(500), "p2c", rate=250, requests=150_000, warmup=50_000, seed=1)
     assert mean(run) == pytest.approx(1.2656860360875726, rel=0.01)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("load", "value"), [(0.7, 1.614453770317711), (0.8, 1.9473633859480877), (0.9, 2.614057377323876)]
 )
@@ -116,7 +109,6 @@ def uneven():
     ]
 
 
-@pytest.mark.long
 def test_an_even_split_over_uneven_servers(poisson):
     run = poisson(uneven(), "random", rate=1.5, requests=200_000, warmup=5_000, seed=1)
     assert mean(run) == pytest.approx(2.4, rel=0.02)
@@ -137,14 +129,12 @@ def test_littles_law_holds_in_a_window_that_cuts_calls_at_both_ends(poisson, fle
     assert present / (throughput * run.latencies[done].mean()) == pytest.approx(1.0, abs=0.005)
 
 
-@pytest.mark.long
 def test_a_line_of_nine_behind_one_worker_loses_what_mm1k_loses(poisson, fleet_of):
     run = poisson(fleet_of(1, max_queue=9), "random", rate=0.9, requests=1_000_000, warmup=1_000, seed=1)
     assert (run.outcomes == "refused").mean() == pytest.approx(0.050813731327412404, rel=0.03)
     assert not run.unstable
 
 
-@pytest.mark.long
 def test_a_line_of_eight_behind_four_workers_loses_what_mmck_loses(poisson, fleet_of):
     fleet = fleet_of(1, workers=4, max_queue=8)
     run = poisson(fleet, "random", rate=3.6, requests=300_000, warmup=1_000, seed=1)
@@ -156,7 +146,7 @@ def test_a_line_of_eight_behind_four_workers_loses_what_mmck_loses(poisson, flee
     [
         (EXPONENTIAL, 80_000),
         (service.deterministic(1.0), 80_000),
-        pytest.param(service.lognormal(1.0, 2.0), 400_000, marks=pytest.mark.long),
+        pytest.param(service.lognormal(1.0, 2.0), 400_000),
     ],
     ids=["exponential", "deterministic", "lognormal"],
 )
@@ -211,7 +201,6 @@ def test_durations_are_exact(at_times):
     assert run.latencies.tolist() == pytest.approx([0.25, 0.25], abs=1e-9)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__)
 def test_sharing_is_insensitive_to_the_shape_of_the_service(poisson, fleet_of, shape):
     """M/G/1-PS has the mean response of M/M/1, whatever the distribution. Tolerance as for M/M/1 at 0.5."""
