@@ -137,6 +137,7 @@ def main() -> None:
     show("in-process", asyncio.run(in_process(asked.calls, asked.rounds)))
     if asked.http:
         with mcpnb.lab.start("weather", replicas=1, transport="http") as fleet:
+            fleet.profile(fleet.status()[0].server, latency_ms=0, jitter=0)
             (url,) = (config.url for config in fleet.client.configs)
             show("Streamable HTTP", asyncio.run(over_http(url, asked.calls // 4, asked.rounds)))
     face, awaited = sync_face(asked.calls)
