@@ -106,11 +106,14 @@ class Wire(BaseComm):
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """The messages to the page, with a kernel's kind of comm in place."""
+    import ipywidgets
+
+    # What other tests left open belongs to the manager that is in place now.
+    ipywidgets.Widget.close_all()
     Wire.sent = []
     manager = comm.CommManager()
     monkeypatch.setattr(comm, "create_comm", Wire)
     monkeypatch.setattr(comm, "get_comm_manager", lambda: manager)
-    import ipywidgets
 
     yield Wire.sent
     ipywidgets.Widget.close_all()
