@@ -7,6 +7,7 @@
     │   └── AuthError          ... because it wants other credentials
     ├── ToolNotFound           no server offers that name (suggests near ones)
     ├── AmbiguousTool          several different tools have that name and the policy picks none
+    ├── ToolChanged            a tool that is not what it was when it was approved; nothing was sent
     ├── ArgumentError          arguments that do not fit the tool's schema; nothing was sent
     ├── NoServerAvailable      no candidate could take the call: says why, per server, and when to try again
     ├── Overloaded             the call was shed before it was sent
@@ -38,6 +39,7 @@ __all__ = [
     "Overloaded",
     "ServerDisconnected",
     "StrategyError",
+    "ToolChanged",
     "ToolError",
     "ToolNotFound",
 ]
@@ -129,6 +131,23 @@ class AmbiguousTool(McpnbError):
         ways = ", ".join(f"{server}:{tool}" for server in self.servers)
         super().__init__(
             f"{tool!r} is offered by different servers. Say which one: {ways}, or options(server=...)"
+        )
+
+
+class ToolChanged(McpnbError):
+    """A tool that is not what it was when it was approved. Nothing was sent.
+
+    Attributes:
+        tool: Its name.
+        changes: Server → what is different there.
+    """
+
+    def __init__(self, tool: str, changes: Mapping[str, str]) -> None:
+        self.tool, self.changes = tool, dict(changes)
+        lines = "".join(f"\n  {server}: {what}" for server, what in self.changes.items())
+        super().__init__(
+            f"{tool!r} is not what it was when it was approved, so it was not called:{lines}\n"
+            f"If that is as it should be: approve({tool!r})."
         )
 
 

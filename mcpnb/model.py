@@ -6,7 +6,7 @@ seconds that somebody else read, except where a field says "Unix time" (for disp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -41,6 +41,11 @@ FAULTS: frozenset[str] = frozenset({"timeout", "disconnected", "refused"})
 NOT_EXECUTED: frozenset[str] = frozenset({"refused", "rejected"})
 """Outcomes after which the tool certainly did not run."""
 
+Priority = Literal["high", "normal", "low"]
+"""Who goes first when calls have to wait for a server."""
+
+PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
+
 
 class ToolRef(NamedTuple):
     """A tool's identity: the pair. The string is for display and is never split back."""
@@ -66,6 +71,12 @@ class Endpoint:
     version: str | None = None
     max_in_flight: int | None = None
     """Bulkhead: calls at once; None is unbounded."""
+    rate_limit: float | None = None
+    """Calls per second that may be sent; None is unbounded."""
+    max_queue: int | None = None
+    """Calls that may wait for it while it is full; None is what the queue's policy says."""
+    tool_versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Versions of tools that have one of their own; the others have the server's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +95,33 @@ class CallOptions:
     """Attempts after the first, at most; None takes the fleet's."""
     idempotent: bool | None = None
     """True: may be sent again although it may have run. None: what the tool's annotations say."""
-    method: str | None = None
-    """How `gather` fuses the answers; None goes by their shape."""
+    priority: Priority = "normal"
+    """Who goes first when servers are full."""
+    affinity: str | None = None
+    """Calls of one key go to one server, as long as it takes calls."""
+    region: str | None = None
+    """Servers of this region first, then by declared distance."""
+    strict: bool = False
+    """Never leave `region`: no server of it means no answer."""
+    version: str | None = None
+    """Only servers whose version of the tool fits, e.g. `">=2,<3"`."""
+    hedge: bool | float | None = None
+    """A second attempt elsewhere when the first is slow: True after the tool's live p95, a number after that
+    many seconds, False never. None takes the fleet's. Only for calls that may be repeated."""
+    cache: bool | float | None = None
+    """Take the answer from the cache when it is there: a number is its age in seconds at most. None takes the
+    fleet's."""
+    fuse: str | Callable[..., object] | None = None
+    """The same as `method`."""
+    method: str | Callable[..., object] | None = None
+    """How `gather` fuses the answers: a method's name, or a callable that gets copies of the answers and
+    runs in a thread of its own. None takes what is declared for the tool, else goes by their shape."""
+    quorum: int | None = None
+    """`gather` stops when that many servers have answered, and cancels the others; None waits for all."""
     raise_on_error: bool = True
     """False: an error of the tool comes back as a `Result` with `.ok == False`."""
+    on_progress: Callable[[float, float | None, str | None], object] | None = None
+    """Called with progress, total and message whenever the server tells them; a coroutine is awaited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +130,19 @@ class Requirement:
 
     server: str | None = None
     tags: frozenset[str] = frozenset()
+    region: str | None = None
+    """Preferred; demanded when `strict`."""
+    strict: bool = False
+    version: str | None = None
+    """A version specifier."""
 
-    def refuses(self, endpoint: Endpoint) -> str | None:
-        """Why this endpoint does not qualify, or None when it does."""
-        if self.server is not None and endpoint.name != self.server:
-            return f"only {self.server} was asked for"
-        if missing := self.tags - endpoint.tags:
-            return f"lacks the tag{'s' if len(missing) > 1 else ''} {', '.join(sorted(missing))}"
-        return None
+
+class Alternative(NamedTuple):
+    """Another tool to try when nobody answers for the one that was asked for."""
+
+    tool: str
+    servers: tuple[str, ...]
+    repeatable: bool = False
 
 
 class Request(NamedTuple):
@@ -125,7 +164,12 @@ class Request(NamedTuple):
     """The name of another strategy than the fleet's."""
     requirement: Requirement | None = None
     affinity: str | None = None
-    """Calls of one key go to one server, with the strategies that look at it."""
+    """Calls of one key go to one server, as long as it takes calls."""
+    priority: Priority = "normal"
+    hedge: bool | float | None = None
+    """Seconds after which a second attempt is sent; True: the tool's live p95; None: what the fleet does."""
+    alternatives: tuple[Alternative, ...] = ()
+    """Tools to fall back on, in this order."""
 
 
 class Attempt(NamedTuple):
@@ -178,7 +222,10 @@ class Explanation:
     candidates: tuple[str, ...]
     """Every server of the chosen replica group, in the catalog's order."""
     excluded: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Server → which filter took it out at the time of the first pick, and why."""
+    """Server → which filter took it out at the time of the first pick, and why; the first of them, when there
+    are many."""
+    out_of: int = 0
+    """How many were filtered out."""
     strategy: str = ""
     looked_at: str = ""
     """What the strategy's numbers are, with their unit."""
@@ -190,32 +237,49 @@ class Explanation:
     total: float = 0.0
     """Seconds from the call's arrival to its end, our own overhead included."""
     cached: bool = False
+    """The answer is that of another call; nothing was sent for this one."""
+    origin: str = ""
+    """Of a cached answer: whose it was, and how old."""
+    arrived: float = 0.0
+    """When the call came, in the monotonic seconds of its attempts' `sent_at`."""
 
     def __str__(self) -> str:
         return "\n".join(_explain(self))
 
 
+_NAMED = 8
+"""Candidates that the text names; a fleet may have thousands."""
+
+
 def _explain(e: Explanation) -> list[str]:
     lines = [f"{e.tool}: {len(e.candidates)} candidate{'s' if len(e.candidates) != 1 else ''}"]
-    lines[0] += f" ({', '.join(e.candidates)})" if e.candidates else ""
+    unnamed = len(e.candidates) - _NAMED
+    named = [*e.candidates[:_NAMED], *([f"{unnamed} more"] if unnamed > 0 else [])]
+    lines[0] += f" ({', '.join(named)})" if named else ""
     if e.resolution:
         lines.append(f"  chosen among tools of this name: {e.resolution}")
     lines += [f"  filtered out  {server}: {why}" for server, why in e.excluded.items()]
+    if e.out_of > len(e.excluded):
+        lines.append(f"  filtered out  {e.out_of - len(e.excluded)} more")
     if e.cached:
-        lines.append("  answered from the cache; nothing was sent")
-    for record in e.attempts:
-        a = record.attempt
-        saw = ", ".join(f"{name} {number:g}" for name, number in a.saw)
-        looked = f"; {a.strategy} compared {saw} ({e.looked_at})" if saw else f"; {a.strategy}"
-        why = "" if a.why == "first" else f" [{a.why}]"
-        lines.append(
-            f"  attempt {a.number} → {a.server}{why}: {record.outcome} after {record.latency * 1000:.1f} ms"
-            f"{f' ({record.error})' if record.error else ''}{looked}"
-        )
+        lines.append(f"  answered from the cache; nothing was sent{f' ({e.origin})' if e.origin else ''}")
+    lines += [_explain_attempt(record, e) for record in sorted(e.attempts, key=lambda r: r.attempt.number)]
     if e.queued > 0:
-        lines.append(f"  waited {e.queued * 1000:.1f} ms for admission")
+        lines.append(f"  waited {e.queued * 1000:.1f} ms for a free server")
     lines.append(f"  {e.total * 1000:.1f} ms in all")
     return lines
+
+
+def _explain_attempt(record: AttemptRecord, e: Explanation) -> str:
+    a = record.attempt
+    saw = ", ".join(f"{name} {number:g}" for name, number in a.saw)
+    looked = f"{a.strategy} compared {saw} ({e.looked_at})" if saw else a.strategy
+    to = a.server if a.tool == e.tool else f"{a.tool} at {a.server}"
+    why = "" if a.why == "first" else f" [{a.why}]"
+    sent = "" if a.number == 1 and not a.queued else f", sent after {(a.sent_at - e.arrived) * 1000:.1f} ms"
+    error = f" ({record.error})" if record.error else ""
+    took = f"{record.outcome} after {record.latency * 1000:.1f} ms"
+    return f"  attempt {a.number} → {to}{why}{sent}: {took}{error}; {looked}"
 
 
 @dataclass(frozen=True, slots=True)

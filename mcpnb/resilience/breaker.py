@@ -1,24 +1,42 @@
 """A circuit breaker: stop sending to a server that fails, and find out gently when it is well again.
 
-    closed ──(5 faults in a row, or half of the last 100)──▶ open
+    closed ──(5 faults in a row, half of the last 100, or a rule of the caller's)──▶ open
     open ──(its time is over, or there is a new session)──▶ half_open
     half_open ──(2 successes)──▶ closed          half_open ──(1 fault)──▶ open, for twice as long
 
-It owns the state of one server. It reads no clock and starts no timer: whoever asks says what time it is. An
-attempt remembers the generation in which it was admitted; what it reports after the next change of state is
-ignored, so that answers to old questions decide nothing.
+It owns the state of one server, or of one tool there. It reads no clock and starts no timer: whoever asks
+says what time it is. An attempt remembers the generation in which it was admitted; what it reports after the
+next change of state is ignored, so that answers to old questions decide nothing.
 """
 
 from __future__ import annotations
 
+import math
 import random
+import warnings
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
-from mcpnb.model import FAULTS, OutcomeKind
+from mcpnb.model import FAULTS, Outcome, OutcomeKind
 
 BreakerState = Literal["closed", "open", "half_open"]
+
+_NOTHING: frozenset[str] = frozenset({"cancelled", "rejected"})
+"""Ends of attempts that say nothing about the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerCounts:
+    """What a closed breaker has counted, for a rule of the caller's."""
+
+    attempts: int
+    """Among the last `window`."""
+    faults: int
+    """Of these."""
+    in_a_row: int
+    """Faults since the last success."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +60,52 @@ class BreakerPolicy:
     """Probes at a time while half-open."""
     successes: int = 2
     """Probes that have to succeed before it closes."""
+    per_tool: bool = False
+    """One breaker per server and tool, for servers whose tools fail independently; else one per server."""
+    failure: Callable[[Outcome], bool] | None = None
+    """What counts as a fault, instead of timeouts, disconnections and refusals. It is not asked about
+    cancelled and rejected attempts, which count as nothing."""
+    opens: Callable[[BreakerCounts], bool] | None = None
+    """Opens a closed breaker too; asked after each attempt that counts."""
+    _warned: set[str] = field(default_factory=set[str], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         whole = (self.consecutive, self.window, self.minimum, self.permits, self.successes)
-        if min(whole) < 1 or not 0 < self.rate <= 1 or not 0 <= self.jitter < 1 or self.reset_after <= 0:
+        if min(whole) < 1 or not 0 < self.rate <= 1 or not 0 <= self.jitter < 1:
             raise ValueError(f"a breaker needs counts of at least 1, 0 < rate <= 1, 0 <= jitter < 1: {self}")
+        if not 0 < self.reset_after < math.inf or not 0 < self.longest < math.inf:
+            raise ValueError(f"a breaker needs finite times above 0: {self}")
+        if self.minimum > self.window:
+            raise ValueError(
+                f"a breaker that remembers {self.window} attempts never has {self.minimum}: {self}"
+            )
+
+    def counts(self, outcome: Outcome) -> bool:
+        """Whether an attempt that ended so is a fault of the server."""
+        usual = outcome.kind in FAULTS
+        if self.failure is None or outcome.kind in _NOTHING:
+            return usual
+        try:
+            return bool(self.failure(outcome))
+        except Exception as problem:  # noqa: BLE001 - a caller's rule may raise anything; the call goes on
+            self._warn("failure", problem, "the usual rule decides")
+            return usual
+
+    def objects(self, counts: BreakerCounts) -> bool:
+        """Whether the caller's rule opens a breaker that has counted this."""
+        if self.opens is None:
+            return False
+        try:
+            return bool(self.opens(counts))
+        except Exception as problem:  # noqa: BLE001 - a caller's rule may raise anything; the call goes on
+            self._warn("opens", problem, "it opens nothing then")
+            return False
+
+    def _warn(self, rule: str, problem: Exception, instead: str) -> None:
+        if rule not in self._warned:
+            self._warned.add(rule)
+            note = f"the breaker rule `{rule}` raised {type(problem).__name__}: {problem}; {instead}"
+            warnings.warn(note, RuntimeWarning, stacklevel=3)
 
 
 class Breaker:
@@ -81,29 +140,33 @@ class Breaker:
             self._out += 1
         return self.generation
 
-    def record(self, kind: OutcomeKind, generation: int, now: float) -> bool:
+    def record(self, kind: OutcomeKind, generation: int, now: float, *, fault: bool | None = None) -> bool:
         """An attempt ended. True when that changed the state.
 
-        Tool errors count as successes: the server answered. Cancelled and rejected attempts count as nothing.
+        Tool errors count as successes: the server answered. `fault` decides otherwise (see
+        `BreakerPolicy.counts`). Cancelled and rejected attempts count as nothing.
         """
         if generation != self.generation or self.state == "open":
             return False
+        bad = kind in FAULTS if fault is None else fault
         if self.state == "half_open":
-            return self._probed(kind, now)
-        if kind in {"cancelled", "rejected"}:
+            return self._probed(kind, bad, now)
+        if kind in _NOTHING:
             return False
-        self._remember(kind in FAULTS)
+        self._remember(bad)
         why = self._too_bad()
         if why:
             self._open(why, now)
         return bool(why)
 
-    def _probed(self, kind: OutcomeKind, now: float) -> bool:
+    def _probed(self, kind: OutcomeKind, fault: bool, now: float) -> bool:
         self._out -= 1
-        if kind in FAULTS:
+        if kind in _NOTHING:
+            return False
+        if fault:
             self._open(f"a probe ended as {kind}", now)
             return True
-        self._well += kind not in {"cancelled", "rejected"}
+        self._well += 1
         if self._well < self._policy.successes:
             return False
         self.reset()
@@ -122,6 +185,8 @@ class Breaker:
             return f"{self._row} faults in a row"
         if seen >= policy.minimum and self._faults >= policy.rate * seen:
             return f"{self._faults} faults among the last {seen} attempts"
+        if policy.opens is not None and policy.objects(BreakerCounts(seen, self._faults, self._row)):
+            return f"a rule of its policy, at {self._faults} faults among the last {seen} attempts"
         return ""
 
     def _open(self, why: str, now: float) -> None:

@@ -4,7 +4,7 @@
 way of choosing per file. Nothing here knows MCP, an event loop, a clock or a network.
 """
 
-from mcpnb.routing.actions import Action, BreakerChanged, Cancel, Finish, Send, WaitUntil
+from mcpnb.routing.actions import Action, BreakerChanged, Cancel, Ejected, Finish, Send, WaitUntil
 from mcpnb.routing.dispatcher import Dispatcher
 
-__all__ = ["Action", "BreakerChanged", "Cancel", "Dispatcher", "Finish", "Send", "WaitUntil"]
+__all__ = ["Action", "BreakerChanged", "Cancel", "Dispatcher", "Ejected", "Finish", "Send", "WaitUntil"]

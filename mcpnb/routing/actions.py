@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mcpnb.model import Attempt, Outcome
 from mcpnb.resilience.breaker import BreakerState
-from mcpnb.routing.call import Call
+
+if TYPE_CHECKING:
+    from mcpnb.routing.call import Call
 
 
 class Send(NamedTuple):
@@ -40,6 +42,17 @@ class BreakerChanged(NamedTuple):
     server: str
     state: BreakerState
     detail: str
+    tool: str = ""
+    """The tool it belongs to, where each tool has a breaker of its own."""
 
 
-Action = Send | Cancel | WaitUntil | Finish | BreakerChanged
+class Ejected(NamedTuple):
+    """A server was ejected as an outlier, or came back. For people: there is nothing to carry out."""
+
+    server: str
+    out: bool
+    detail: str
+
+
+Action = Send | Cancel | WaitUntil | Finish | BreakerChanged | Ejected
+"""Everything that a driver may be asked for."""

@@ -2,38 +2,77 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mcpnb.model import Attempt, AttemptRecord, Explanation, Outcome, Request
 
+if TYPE_CHECKING:
+    from mcpnb.routing.pool import Pool
 
-@dataclass(slots=True, eq=False)
+_NOBODY: Mapping[str, str] = MappingProxyType({})
+
+
 class Call:
-    """One request on its way: what is out, what was tried, how it ended."""
+    """One request on its way: what is out, what was tried, how it ended.
 
-    request: Request
-    arrived: float
-    """Monotonic seconds."""
-    out: list[Attempt] = field(default_factory=list[Attempt])
-    """Attempts that have not ended."""
-    tried: set[str] = field(default_factory=set[str])
-    """Servers that already had an attempt."""
-    sent: int = 0
-    """Attempts so far."""
-    ended: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
-    excluded: dict[str, str] = field(default_factory=dict[str, str])
-    """Who was filtered out at the first pick, and why."""
-    looked_at: str = ""
-    """What the strategy's numbers mean."""
-    failure: Outcome | None = None
-    """The last attempt's fault."""
-    finished: float | None = None
-    """Monotonic seconds, once over."""
+    Attributes:
+        arrived: Monotonic seconds.
+        tool, servers, repeatable: What is tried now: the request's own, or an alternative's.
+        stage: How many alternatives were taken so far.
+        out: Attempts that have not ended.
+        tried: Servers that already had an attempt for this tool.
+        sent: Attempts so far; `spent` of them came before this tool, `hedges` of them were hedges.
+        excluded, out_of: Who was filtered out at the first pick and why (some of many), and how many.
+        looked_at: What the strategy's numbers mean.
+        failure: The last attempt's fault.
+        pool: Where it waits for a server that is free; `since` when.
+        alarms: Timers that are set for it.
+        finished: Monotonic seconds, once over.
+    """
+
+    __slots__ = (
+        "alarms", "arrived", "ended", "excluded", "failure", "finished", "hedges", "looked_at", "out",
+        "out_of", "pool", "repeatable", "request", "sent", "servers", "since", "spent", "stage", "tool",
+        "tried",
+    )  # fmt: skip
+
+    def __init__(self, request: Request, arrived: float, finished: float | None = None) -> None:
+        self.request, self.arrived = request, arrived
+        self.tool, self.servers, self.repeatable = request.tool, request.servers, request.repeatable
+        self.stage = self.sent = self.spent = self.hedges = self.alarms = self.out_of = 0
+        self.out: list[Attempt] = []
+        self.tried: tuple[str, ...] = ()
+        self.ended: list[AttemptRecord] = []
+        self.excluded: Mapping[str, str] = _NOBODY
+        self.looked_at = ""
+        self.failure: Outcome | None = None
+        self.pool: Pool | None = None
+        self.since = arrived
+        self.finished = finished
 
     @property
     def retries_left(self) -> int:
-        """Attempts that may still be sent."""
-        return 1 + self.request.retries - self.sent
+        """Attempts that may still be sent for this tool, hedges aside."""
+        return 1 + self.request.retries - (self.sent - self.spent - self.hedges)
+
+    @property
+    def answered(self) -> AttemptRecord | None:
+        """The attempt that the tool answered; None when none was. A hedge that lost ends after it."""
+        for record in reversed(self.ended):
+            if record.outcome == "ok" or record.outcome == "tool_error":  # noqa: PLR1714 - twice per call
+                return record
+        return None
+
+    def turn_to_next(self) -> bool:
+        """Try the next alternative from now on; False when there is none left."""
+        if self.stage == len(self.request.alternatives):
+            return False
+        self.tool, self.servers, self.repeatable = self.request.alternatives[self.stage]
+        self.stage += 1
+        self.tried, self.spent, self.hedges = (), self.sent, 0
+        return True
 
     def explanation(self, resolution: str = "") -> Explanation:
         """The story of this call, for `Result.explain()`."""
@@ -43,10 +82,12 @@ class Call:
             tool=self.request.tool,
             candidates=self.request.servers,
             excluded=self.excluded,
+            out_of=self.out_of,
             strategy=records[0].attempt.strategy if records else "",
             looked_at=self.looked_at,
             attempts=records,
             resolution=resolution,
-            queued=records[0].attempt.queued if records else 0.0,
+            queued=sum(record.attempt.queued for record in records) if records else end - self.arrived,
             total=end - self.arrived,
+            arrived=self.arrived,
         )

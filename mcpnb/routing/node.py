@@ -1,15 +1,22 @@
-"""A server as routing sees it: the endpoint, and the counters that live beside it."""
+"""A server as routing sees it: the endpoint, the counters that live beside it, and why it takes no calls."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from mcpnb.model import Endpoint
-from mcpnb.resilience.breaker import Breaker
+from mcpnb.resilience.rate import RateLimit
 
 if TYPE_CHECKING:
     from mcpnb.routing.pool import Pool
+
+SHUT_OUT = frozenset({"breaker", "outlier"})
+"""Blocks that judge a server by its past; panic ignores them."""
+BUSY = frozenset({"full", "rate"})
+"""Blocks that pass by themselves: calls may wait for their end."""
 
 
 class Node:
@@ -18,38 +25,59 @@ class Node:
     Attributes:
         index: The order of joining. It never changes, so sorting by it is a stable order.
         in_flight: Leases out: +1 when an attempt is sent, -1 exactly once when it ends, whatever the end.
+        limit: Leases that may be out at once.
+        rate: What it may be sent per second, if that is bounded.
         unavailable: Why it takes no calls; empty when it does.
-        breaker: Its circuit breaker, if it has one.
         pools: The pools it belongs to.
     """
 
     __slots__ = (
-        "_blocks", "_watchers", "breaker", "endpoint", "in_flight", "index", "name", "pools", "unavailable",
-        "weight",
+        "_blocks", "_watchers", "endpoint", "in_flight", "index", "limit", "name", "pools", "rate",
+        "unavailable", "weight",
     )  # fmt: skip
 
-    def __init__(self, endpoint: Endpoint, index: int, breaker: Breaker | None = None) -> None:
-        self.endpoint, self.index, self.breaker = endpoint, index, breaker
-        self.name, self.weight = endpoint.name, endpoint.weight
+    endpoint: Endpoint
+    limit: float
+    rate: RateLimit | None
+
+    def __init__(self, endpoint: Endpoint, index: int) -> None:
+        self.index, self.name = index, endpoint.name
         self._blocks: dict[str, str] = {}
         self.unavailable = ""
         self.in_flight = 0
+        self.rate = None
         self.pools: list[Pool] = []
         self._watchers: list[Callable[[Node], None]] = []
+        self.endpoint = endpoint
+        self.become(endpoint)
+
+    def become(self, endpoint: Endpoint) -> None:
+        """Take on other properties. Attempts that are out keep their lease on it."""
+        if self.rate is None or endpoint.rate_limit != self.endpoint.rate_limit:
+            self.rate = None if endpoint.rate_limit is None else RateLimit(endpoint.rate_limit)
+        self.endpoint, self.weight = endpoint, endpoint.weight
+        self.limit = math.inf if endpoint.max_in_flight is None else endpoint.max_in_flight
 
     def block(self, by: str, why: str) -> bool:
-        """A filter takes it out (`why` says the reason) or lets it in again (empty). True when that shows."""
-        before = self.unavailable
+        """A filter takes it out (`why` says the reason) or lets it in again (empty). True when it is news."""
+        blocks = self._blocks
+        if blocks.get(by, "") == why:
+            return False
         if why:
-            self._blocks[by] = why
+            blocks[by] = why
         else:
-            self._blocks.pop(by, None)
-        self.unavailable = next(iter(self._blocks.values()), "")
-        return self.unavailable != before
+            del blocks[by]
+        self.unavailable = next(iter(blocks.values()), "")
+        return True
 
-    def blocked_only_by(self, by: str) -> bool:
-        """Whether this filter alone keeps it out."""
-        return len(self._blocks) == 1 and by in self._blocks
+    def blocked_only_by(self, filters: AbstractSet[str]) -> bool:
+        """Whether it is blocked, and by nothing else than these."""
+        return bool(self._blocks) and self._blocks.keys() <= filters
+
+    @property
+    def ejected(self) -> bool:
+        """Whether it was ejected as an outlier."""
+        return "outlier" in self._blocks
 
     def lease(self) -> None:
         """An attempt leaves for this server."""

@@ -10,11 +10,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mcpnb.errors import CallTimeout, ConnectError, NoServerAvailable, ServerDisconnected
-from mcpnb.model import Attempt, Endpoint, Outcome, Request, Requirement
+from mcpnb.errors import CallTimeout, ConnectError, NoServerAvailable, ServerDisconnected, StrategyError
+from mcpnb.model import Alternative, Attempt, Endpoint, Outcome, Request, Requirement
+from mcpnb.resilience.admission import QueuePolicy
 from mcpnb.resilience.breaker import BreakerPolicy
-from mcpnb.resilience.retry import RetryBudget
+from mcpnb.resilience.outlier import OutlierPolicy
+from mcpnb.resilience.retry import RetryPolicy
+from mcpnb.resilience.settings import Resilience
 from mcpnb.routing import BreakerChanged, Cancel, Dispatcher, Finish, Send, WaitUntil
+from mcpnb.routing.node import Node
 from mcpnb.routing.strategies import Strategy
 
 SERVERS = ("alpha", "beta", "gamma")
@@ -22,8 +26,8 @@ REFUSED = Outcome("refused", error=ConnectError("alpha", "connection refused"))
 LOST = Outcome("disconnected", error=ServerDisconnected("alpha"))
 
 
-def dispatcher(strategy: str | Strategy = "round_robin", servers=SERVERS, **options) -> Dispatcher:
-    made = Dispatcher(strategy, rng=random.Random(1), **options)
+def dispatcher(strategy: str | Strategy = "round_robin", servers=SERVERS, **protections) -> Dispatcher:
+    made = Dispatcher(strategy, rng=random.Random(1), resilience=Resilience(panic=True, **protections))
     for name in servers:
         made.add(Endpoint(name))
     return made
@@ -213,7 +217,7 @@ def test_a_strategy_that_misbehaves_is_replaced_by_chance_and_named_once(fault):
         def pick(self, eligible, now, rng):
             if fault == "raises":
                 raise ZeroDivisionError("oops")
-            return dispatcher()._nodes["alpha"]
+            return Node(Endpoint("alpha"), 1)
 
     brain = dispatcher(Broken())
     with pytest.warns(RuntimeWarning, match="broken"):
@@ -224,7 +228,7 @@ def test_a_strategy_that_misbehaves_is_replaced_by_chance_and_named_once(fault):
 
 
 def test_retries_stop_when_the_budget_is_spent():
-    brain = dispatcher(budget=RetryBudget(percent=0, per_second=0, span=0))
+    brain = dispatcher(retry=RetryPolicy(budget_percent=0, budget_per_second=0))
     (attempt,) = sent(brain.submit(request(), 0.0))
     actions = brain.on_outcome(attempt.id, REFUSED, 0.1)
     assert finished(actions)[0].kind == "refused"
@@ -333,7 +337,7 @@ class Leases(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.brain = dispatcher("least_request", budget=RetryBudget(), breaker=BreakerPolicy(consecutive=2))
+        self.brain = dispatcher("least_request", retry=True, breaker=BreakerPolicy(consecutive=2))
         self.out: dict[int, Attempt] = {}
         self.submitted: set[int] = set()
         self.done: list[int] = []
@@ -404,3 +408,193 @@ class Leases(RuleBasedStateMachine):
 
 TestLeases = Leases.TestCase
 TestLeases.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+class Everything(RuleBasedStateMachine):
+    """All protections at once, in any interleaving: every counter ends at 0 and every call ends once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.brain = Dispatcher(
+            "p2c",
+            rng=random.Random(3),
+            resilience=Resilience(
+                breaker=BreakerPolicy(consecutive=2, per_tool=True, reset_after=1.0),
+                retry=True,
+                hedge=0.5,
+                panic=True,
+                outlier=OutlierPolicy(interval=1.0, minimum_hosts=2, request_volume=2, ejection_time=2.0),
+                queue=QueuePolicy(length=3, aging=1.0),
+            ),
+        )
+        self.out: dict[int, Attempt] = {}
+        self.submitted: set[int] = set()
+        self.done: list[int] = []
+        for name in SERVERS:
+            self.join(name, 1)
+
+    def join(self, name, limit):
+        server = Endpoint(name, region=name[0], max_in_flight=limit, rate_limit=20.0)
+        self.take(self.brain.add(server, now=self.now))
+
+    def take(self, actions) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                self.out[action.attempt.id] = action.attempt
+            elif isinstance(action, Cancel):
+                self.out.pop(action.attempt.id)
+            elif isinstance(action, Finish):
+                self.done.append(action.call.request.id)
+
+    @rule(
+        repeatable=st.booleans(),
+        retries=st.integers(0, 3),
+        patience=st.floats(0.01, 20),
+        priority=st.sampled_from(["high", "normal", "low"]),
+        affinity=st.sampled_from([None, "a", "b"]),
+        region=st.sampled_from([None, "a", "b"]),
+        tool=st.sampled_from(["t", "u"]),
+        stand_in=st.booleans(),
+    )
+    def submit(self, repeatable, retries, patience, priority, affinity, region, tool, stand_in):
+        number = len(self.submitted) + 1
+        self.submitted.add(number)
+        asked = Request(
+            number,
+            tool,
+            SERVERS,
+            deadline=self.now + patience,
+            repeatable=repeatable,
+            retries=retries,
+            requirement=None if region is None else Requirement(region=region),
+            affinity=affinity,
+            priority=priority,
+            alternatives=(Alternative("v", ("beta",), True),) if stand_in else (),
+        )
+        self.take(self.brain.submit(asked, self.now))
+
+    @rule(data=st.data(), kind=st.sampled_from(["ok", "tool_error", "timeout", "disconnected", "refused"]))
+    def end(self, data, kind):
+        if self.out:
+            attempt = self.out.pop(data.draw(st.sampled_from(sorted(self.out))))
+            self.take(self.brain.on_outcome(attempt.id, Outcome(kind), self.now))
+
+    @rule(number=st.integers(1, 30))
+    def cancel(self, number):
+        self.take(self.brain.on_cancel(number, self.now))
+
+    @rule(server=st.sampled_from(SERVERS), why=st.sampled_from(["", "reconnecting"]))
+    def mark(self, server, why):
+        self.take(self.brain.mark(server, why, self.now))
+
+    @rule(
+        server=st.sampled_from(SERVERS),
+        tool=st.sampled_from([None, "t"]),
+        by=st.sampled_from(["trip", "reset"]),
+    )
+    def breaker(self, server, tool, by):
+        self.take(getattr(self.brain, by)(server, self.now, tool))
+
+    @rule(server=st.sampled_from(SERVERS))
+    def leave_and_join(self, server):
+        self.take(self.brain.remove(server, self.now))
+        self.join(server, 2)
+
+    @rule(server=st.sampled_from(SERVERS), limit=st.sampled_from([None, 1, 2]))
+    def change(self, server, limit):
+        self.take(self.brain.add(Endpoint(server, max_in_flight=limit), now=self.now))
+
+    @rule(seconds=st.floats(0.0, 5.0))
+    def wait(self, seconds):
+        self.now += seconds
+        self.take(self.brain.on_timer(self.now))
+
+    @invariant()
+    def every_call_finishes_at_most_once(self):
+        assert len(self.done) == len(set(self.done))
+
+    @invariant()
+    def what_is_out_is_what_is_counted(self):
+        # An attempt at a server that left and came back is counted by the server that left.
+        assert sum(self.brain.in_flight(server) for server in SERVERS) <= len(self.out)
+
+    def teardown(self):
+        for _ in range(3):
+            self.now += 400.0
+            self.take(self.brain.on_timer(self.now))
+        assert set(self.done) == self.submitted
+        assert not self.out
+        assert all(self.brain.in_flight(s) == 0 and self.brain.queued(s) == 0 for s in SERVERS)
+        for breakers in (self.brain.breakers(server) for server in SERVERS):
+            assert all(breaker._out == 0 for breaker in breakers.values())
+
+
+TestEverything = Everything.TestCase
+TestEverything.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_call_that_names_no_strategy_we_have_is_refused_before_anything_happens():
+    brain = dispatcher()
+    with pytest.raises(StrategyError):
+        brain.submit(request(strategy="nonesuch"), 0.0)
+    assert brain.on_timer(100.0) == []
+
+
+def test_a_strategy_that_is_dropped_while_its_call_is_out_leaves_the_retry_to_the_default():
+    brain = dispatcher("p2c")
+    brain.define("trial", "round_robin")
+    (first,) = sent(brain.submit(request(strategy="trial"), 0.0))
+    brain.undefine("trial", 0.1)
+    (second,) = sent(brain.on_outcome(first.id, REFUSED, 0.2))
+    assert second.strategy == "p2c"
+
+
+def test_news_of_a_server_that_is_up_anyway_leave_its_breaker_alone():
+    brain = dispatcher(servers=("only",), breaker=BreakerPolicy())
+    brain.trip("only", 0.0)
+    brain.mark("only", "", 1.0)
+    assert brain.breaker("only").state == "open"
+
+
+def test_after_its_deadline_nothing_is_sent_for_a_call():
+    brain = dispatcher()
+    assert finished(brain.submit(request(deadline=1.0), 2.0))[0].kind == "timeout"
+    (attempt,) = sent(brain.submit(request(2, deadline=5.0), 2.0))
+    actions = brain.on_outcome(attempt.id, REFUSED, 6.0)
+    assert not sent(actions)
+    assert finished(actions)[0].kind == "timeout"
+
+
+@pytest.mark.parametrize("hook", ["started", "finished", "measure"])
+def test_a_strategy_that_raises_while_it_learns_loses_no_call_and_no_lease(hook):
+    class Broken(Strategy):
+        name = "broken"
+
+        def pick(self, eligible, now, rng):
+            self.compared = eligible
+            return eligible[0]
+
+    def oops(self, *arguments):
+        raise ZeroDivisionError("oops")
+
+    setattr(Broken, hook, oops)
+    brain = dispatcher(Broken())
+
+    def one_call() -> None:
+        (attempt,) = sent(brain.submit(request(), 0.0))
+        assert finished(brain.on_outcome(attempt.id, Outcome("ok"), 0.1))[0].kind == "ok"
+
+    with pytest.warns(RuntimeWarning, match="broken"):
+        one_call()
+    assert all(brain.in_flight(server) == 0 for server in SERVERS)
+
+
+def test_a_retry_in_panic_goes_to_another_server_while_there_is_one():
+    brain = dispatcher("p2c", servers=("alpha", "beta"), breaker=BreakerPolicy())
+    for server in ("alpha", "beta"):
+        brain.trip(server, 0.0)
+    (first,) = sent(brain.submit(request(servers=("alpha", "beta")), 0.0))
+    (second,) = sent(brain.on_outcome(first.id, REFUSED, 0.1))
+    assert second.server != first.server
+    assert not sent(brain.on_outcome(second.id, REFUSED, 0.2))

@@ -62,10 +62,36 @@ def test_a_region_that_is_gone_is_replaced_by_the_next_by_distance():
 
 
 def test_the_shares_are_envoys_for_its_overprovisioning():
-    """Oracles envoy_priority_71, _50 and _norm: factor 1.4, in per cent and cut there."""
-    assert spilled([0.71, 1.0], 1 / 1.4) == pytest.approx([0.99, 0.01], abs=0.01)
-    assert spilled([0.5, 1.0], 1 / 1.4) == pytest.approx([0.7, 0.3])
-    assert spilled([0.25, 0.25], 1 / 1.4) == pytest.approx([0.5, 0.5])
+    """Oracles envoy_priority_71, envoy_priority_50, envoy_priority_norm and envoy_priority_3: factor 1.4."""
+    assert spilled([0.71, 1.0], 1 / 1.4) == [0.99, 0.01]
+    assert spilled([0.5, 1.0], 1 / 1.4) == [0.7, 0.3]
+    assert spilled([0.25, 0.25], 1 / 1.4) == [0.5, 0.5]
+    assert spilled([0.25, 0.25, 0.2], 1 / 1.4) == [0.36, 0.36, 0.28]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 300])
+def test_shares_of_any_number_of_groups_add_up(count):
+    for health in (1 / count, 0.001, 0.7, 1.0):
+        shares = spilled([health] * count, 0.7)
+        assert len(shares) == count
+        assert min(shares) >= 0.0
+        assert sum(shares) == pytest.approx(1.0)
+
+
+def test_servers_that_are_not_up_yet_count_as_missing():
+    strategy = european()
+    up = [Node(Endpoint("near", region="eu"), 0), Node(Endpoint("far", region="us"), 1)]
+    for i in range(3):
+        strategy.expected(Node(Endpoint(f"late{i}", region="eu"), 2 + i), 0.0)
+    for node in up:
+        strategy.added(node, 0.0)
+    assert shares(strategy, dict(enumerate(up)))["eu"] == pytest.approx(0.25 / 0.7, abs=0.02)
+
+
+def test_a_home_told_by_the_fleet_counts_unless_it_has_one_of_its_own():
+    for strategy, home in ((Nearest(), "us"), (european(), "eu")):
+        strategy.locate("us", {"eu": 80.0})
+        assert shares(strategy, adopted(strategy)) == {home: 1.0}
 
 
 def test_without_a_home_it_is_p2c_over_all():

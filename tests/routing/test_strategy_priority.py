@@ -116,3 +116,29 @@ def test_without_a_hold_calls_return_at_once():
     fleet.remove("a", 1.0)
     fleet.add("a", 2.0)
     assert fleet.picks(2.0) == "a"
+
+
+def test_a_group_that_is_only_full_is_used_again_as_soon_as_it_has_room():
+    brain = Dispatcher("failover", rng=random.Random(1))
+    brain.add(Endpoint("first", priority=1, max_in_flight=1))
+    brain.add(Endpoint("second"))
+    servers = ("first", "second")
+
+    def sent(number: int, now: float):
+        actions = brain.submit(Request(number, "t", servers), now)
+        return next(action.attempt for action in actions if isinstance(action, Send))
+
+    attempt = sent(1, 1.0)
+    assert attempt.server == "first"
+    assert sent(2, 1.1).server == "second"
+    brain.on_outcome(attempt.id, Outcome("ok"), 1.2)
+    assert sent(3, 1.3).server == "first"
+
+
+def test_a_server_whose_priority_changes_moves_to_its_new_group():
+    fleet = Fleet()
+    fleet.add("abc", 0.0)
+    fleet.nodes["c"].endpoint = Endpoint("c", priority=9)
+    fleet.remove("c", 1.0)
+    fleet.add("c", 1.0)
+    assert fleet.picks(1.0) == "c"

@@ -61,8 +61,13 @@ def test_many_servers_keep_their_shares_while_one_is_away_for_every_seventh_pick
     eligible, rng = weighted(*[1 + i % 4 for i in range(100)]), random.Random(1)
     strategy, counts = adopted(eligible), Counter()
     for i in range(50_000):
-        present = eligible[: i % 100] + eligible[i % 100 + 1 :] if i % 7 == 0 else eligible
-        counts[strategy.pick(present, 0.0, rng).index] += 1
+        if i % 7:
+            counts[strategy.pick(eligible, 0.0, rng).index] += 1
+            continue
+        away = eligible[i % 100]
+        strategy.removed(away, 0.0)
+        counts[strategy.pick([node for node in eligible if node is not away], 0.0, rng).index] += 1
+        strategy.added(away, 0.0)
     for node in eligible:
         assert counts[node.index] / 50_000 == pytest.approx(node.weight / 250, rel=0.1)
 
@@ -99,3 +104,26 @@ def test_equal_weights_are_plain_turns():
     picks = [strategy.pick(eligible, 0.0, rng).index for _ in range(9)]
     assert picks[:3] == picks[3:6] == picks[6:]
     assert sorted(picks[:3]) == [0, 1, 2]
+
+
+def test_one_server_that_outweighs_the_rest_gets_its_share_and_starves_nobody():
+    eligible = weighted(1000.0, *[1 + i % 3 for i in range(99)])
+    total = sum(node.weight for node in eligible)
+    counts = counted(adopted(eligible), eligible, 120_000)
+    assert counts[0] / 120_000 == pytest.approx(1000 / total, rel=0.01)
+    for node in eligible[1:]:
+        assert counts[node.index] / 120_000 == pytest.approx(node.weight / total, rel=0.1)
+
+
+def test_after_the_heaviest_has_left_the_others_take_plain_turns():
+    eligible, rng = weighted(1e6, *[1.0] * 80), random.Random(1)
+    strategy = adopted(eligible)
+    strategy.pick(eligible, 0.0, rng)
+    strategy.removed(eligible.pop(0), 0.0)
+    assert len({strategy.pick(eligible, 0.0, rng) for _ in range(80)}) == 80
+
+
+def test_many_servers_built_anew_do_not_begin_with_the_same_tier():
+    eligible, rng = weighted(*[1.0] * 40, *[4.0] * 40), random.Random(3)
+    first = Counter(adopted(eligible).pick(eligible, 0.0, rng).weight for _ in range(2000))
+    assert first[4.0] / 2000 == pytest.approx(0.8, abs=0.03)

@@ -2,6 +2,7 @@
 
 from mcpnb.routing.strategies.base import Parameter, Strategy
 from mcpnb.routing.strategies.registry import (
+    Registered,
     StrategySpec,
     available,
     parameters_of,
@@ -9,4 +10,13 @@ from mcpnb.routing.strategies.registry import (
     spec,
 )
 
-__all__ = ["Parameter", "Strategy", "StrategySpec", "available", "parameters_of", "register", "spec"]
+__all__ = [
+    "Parameter",
+    "Registered",
+    "Strategy",
+    "StrategySpec",
+    "available",
+    "parameters_of",
+    "register",
+    "spec",
+]

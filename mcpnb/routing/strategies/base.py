@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,20 +13,33 @@ from mcpnb.routing.node import Node
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One knob of a strategy, described well enough for a widget to build its control."""
+    """One knob of a strategy, described well enough for a widget to build its control.
+
+    Raises:
+        ValueError: The default lies outside the bounds.
+    """
 
     name: str
     default: float
+    """An `int` makes it a parameter of whole numbers."""
     minimum: float
     maximum: float
     help: str
 
+    def __post_init__(self) -> None:
+        self.check(self.default)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it takes whole numbers only."""
+        return isinstance(self.default, int)
+
     def check(self, value: object) -> float:
-        """The value as a number within the bounds.
+        """The value as a number within the bounds, an `int` where only whole numbers make sense.
 
         Raises:
             TypeError: It is not a number.
-            ValueError: It is out of bounds.
+            ValueError: It is out of bounds, or has a fraction where it must not.
         """
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"{self.name} must be a number, not {value!r}")
@@ -34,7 +47,14 @@ class Parameter:
             raise ValueError(
                 f"{self.name} must lie between {self.minimum:g} and {self.maximum:g}, not {value:g}"
             )
-        return float(value)
+        if not self.whole:
+            return float(value)
+        if value != int(value):
+            raise ValueError(f"{self.name} must be a whole number, not {value:g}")
+        return int(value)
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.default:g} ({self.minimum:g} to {self.maximum:g}: {self.help})"
 
 
 class Strategy:
@@ -65,6 +85,12 @@ class Strategy:
     def measure(self, node: Node, now: float) -> float:  # noqa: ARG002 - subclasses use both
         """The number that `pick` compares, lower is better."""
         return 0.0
+
+    def locate(self, home: str, distances: Mapping[str, float]) -> None:
+        """Where the calls come from, and how far the regions are from there; told before anything else."""
+
+    def expected(self, node: Node, now: float) -> None:
+        """When the strategy is new: a server of its pool that is not eligible yet."""
 
     def added(self, node: Node, now: float) -> None:
         """A server became eligible."""

@@ -12,15 +12,15 @@ import random
 from collections.abc import Sequence
 from typing import ClassVar
 
-from mcpnb.model import FAULTS, OutcomeKind
+from mcpnb.model import OutcomeKind
 from mcpnb.routing.node import Node
 from mcpnb.routing.strategies.base import Parameter, Strategy
+from mcpnb.routing.strategies.lesson import UNKNOWN_SECONDS, lesson
+from mcpnb.routing.strategies.memory import Memory
 from mcpnb.routing.strategies.sampling import few, lowest, shown
 
 FAULT_SECONDS = 5.0
 """Seconds that a fault counts as, at least: a server that fails at once must not look fast."""
-UNKNOWN_SECONDS = 1.0
-"""What an unknown server that has not answered its first call is worth: it is tried, not flooded."""
 
 
 class _Seen:
@@ -45,13 +45,21 @@ class C3(Strategy):
     help: ClassVar[str] = "lowest expected wait, queues cubed"
     looks_at: ClassVar[str] = "C3 score, s"
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("clients", 1.0, 1.0, 10_000.0, "clients that send to the same servers"),
+        Parameter("clients", 1, 1, 10_000, "clients that send to the same servers"),
         Parameter("tau", 10.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e"),
     )
 
     def __init__(self, clients: float = 1.0, tau: float = 10.0) -> None:
         self._clients, self._tau = clients, tau
-        self._seen: dict[Node, _Seen] = {}
+        self._seen = Memory[_Seen]()
+
+    def added(self, node: Node, now: float) -> None:  # noqa: ARG002 - averages carry their time
+        """A server that comes back keeps what was learned."""
+        self._seen.added(node)
+
+    def removed(self, node: Node, now: float) -> None:  # noqa: ARG002 - averages carry their time
+        """What was learned stays for a while."""
+        self._seen.removed(node)
 
     def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:
         """The server with the lowest score."""
@@ -62,7 +70,7 @@ class C3(Strategy):
 
     def measure(self, node: Node, now: float) -> float:
         """The score in seconds; below 0 for an unknown idle server."""
-        seen = self._seen.get(node)
+        seen = self._seen.known.get(node)
         if seen is None:
             if node.in_flight == 0:
                 return -1.0
@@ -74,14 +82,14 @@ class C3(Strategy):
 
     def finished(self, node: Node, kind: OutcomeKind, latency: float, now: float) -> None:
         """Learn from an answer or a fault."""
-        if kind in {"cancelled", "rejected"}:
+        seen = self._seen.known.get(node)
+        response = lesson(kind, latency, seen and seen.response, FAULT_SECONDS)
+        if response is None:
             return
-        response = max(latency, FAULT_SECONDS) if kind in FAULTS else latency
         queue = node.in_flight
         service = response / (1 + queue)
-        seen = self._seen.get(node)
         if seen is None:
-            self._seen[node] = _Seen(response, service, queue, now)
+            self._seen.put(node, _Seen(response, service, queue, now))
             return
         keep = self._keep(seen, now)
         seen.response = seen.response * keep + response * (1.0 - keep)

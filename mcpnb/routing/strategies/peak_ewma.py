@@ -13,6 +13,8 @@ from typing import ClassVar
 from mcpnb.model import FAULTS, OutcomeKind
 from mcpnb.routing.node import Node
 from mcpnb.routing.strategies.base import Parameter
+from mcpnb.routing.strategies.lesson import lesson
+from mcpnb.routing.strategies.memory import Memory
 from mcpnb.routing.strategies.p2c import P2C
 
 PENALTY_TAU = 10.0
@@ -22,11 +24,12 @@ PENALTY_TAU = 10.0
 class _Peak:
     """What is known of one server: the estimate and the penalty, each with the time it was set."""
 
-    __slots__ = ("at", "fault", "fault_at", "seconds")
+    __slots__ = ("at", "fault", "fault_at", "sampled", "seconds")
 
     def __init__(self, seconds: float, at: float) -> None:
         self.seconds, self.at = seconds, at
         self.fault, self.fault_at = 0.0, at
+        self.sampled = False
 
 
 class PeakEwma(P2C):
@@ -48,16 +51,20 @@ class PeakEwma(P2C):
 
     def __init__(self, tau: float = 10.0, default: float = 1.0, penalty: float = 5.0) -> None:
         self._tau, self._default, self._penalty = tau, default, penalty
-        self._peaks: dict[Node, _Peak] = {}
-        self._sampled: set[Node] = set()
+        self._peaks = Memory[_Peak]()
 
     def added(self, node: Node, now: float) -> None:
         """Start the unknown server's clock; one that comes back keeps what was learned."""
-        self._peaks.setdefault(node, _Peak(self._default, now))
+        self._peaks.added(node)
+        self._peak(node, now)
+
+    def removed(self, node: Node, now: float) -> None:  # noqa: ARG002 - estimates carry their time
+        """What was learned stays for a while."""
+        self._peaks.removed(node)
 
     def measure(self, node: Node, now: float) -> float:
         """Cost in seconds."""
-        peak = self._peaks.get(node)
+        peak = self._peaks.known.get(node)
         if peak is None:
             return self._default * (node.in_flight + 1)
         cost = peak.seconds * _fade(now - peak.at, self._tau)
@@ -67,23 +74,26 @@ class PeakEwma(P2C):
 
     def finished(self, node: Node, kind: OutcomeKind, latency: float, now: float) -> None:
         """Learn from an answer or a fault."""
-        if kind in {"cancelled", "rejected"}:
+        peak = self._peak(node, now)
+        seconds = lesson(kind, latency, peak.seconds, latency)
+        if seconds is None:
             return
-        peak = self._peaks.setdefault(node, _Peak(self._default, now))
         if kind in FAULTS:
             peak.fault, peak.fault_at = self._penalty, now
             if latency <= peak.seconds:
                 return
-        self._learn(peak, latency, now, first=node not in self._sampled)
-        self._sampled.add(node)
+        self._learn(peak, seconds, now)
 
-    def _learn(self, peak: _Peak, latency: float, now: float, *, first: bool) -> None:
-        if first or latency > peak.seconds:
+    def _peak(self, node: Node, now: float) -> _Peak:
+        return self._peaks.known.get(node) or self._peaks.put(node, _Peak(self._default, now))
+
+    def _learn(self, peak: _Peak, latency: float, now: float) -> None:
+        if not peak.sampled or latency > peak.seconds:
             peak.seconds = latency
         else:
             keep = _fade(now - peak.at, self._tau)
             peak.seconds = peak.seconds * keep + latency * (1.0 - keep)
-        peak.at = now
+        peak.at, peak.sampled = now, True
 
 
 def _fade(age: float, tau: float) -> float:

@@ -17,6 +17,8 @@ from typing import ClassVar, NamedTuple
 from mcpnb.model import FAULTS, OutcomeKind
 from mcpnb.routing.node import Node
 from mcpnb.routing.strategies.base import Parameter, Strategy
+from mcpnb.routing.strategies.lesson import lesson
+from mcpnb.routing.strategies.memory import Memory
 from mcpnb.routing.strategies.sampling import shown
 
 POOL = 16
@@ -38,6 +40,29 @@ class Reading(NamedTuple):
     rif: float
     latency: float
     """Seconds; 0 when unknown."""
+
+
+class _Seen:
+    """What is known of a server: its latency and when it was updated, and when it failed if it did since."""
+
+    __slots__ = ("at", "fault", "latency")
+
+    def __init__(self) -> None:
+        self.latency, self.at, self.fault = 0.0, -math.inf, -math.inf
+
+    @property
+    def seconds(self) -> float | None:
+        """The latency, if there was an answer."""
+        return None if self.at == -math.inf else self.latency
+
+    def learn(self, latency: float, now: float) -> None:
+        """Take in an answer: the first one as it is, later ones by their age."""
+        keep = math.exp(-max(0.0, now - self.at) / _TAU)
+        self.latency = self.latency * keep + latency * (1.0 - keep)
+        self.at, self.fault = now, -math.inf
+
+
+_UNKNOWN = _Seen()
 
 
 class _Probe:
@@ -89,14 +114,18 @@ class Prequal(Strategy):
 
     def __init__(self, quantile: float = 2**-0.25, age: float = 1.0, delta: float = 1.0) -> None:
         self._quantile, self._age, self._delta = quantile, age, delta
-        self._latency: dict[Node, tuple[float, float]] = {}  # (seconds, when it was last updated)
-        self._fault: dict[Node, float] = {}  # when it failed, while nothing better was heard
+        self._seen = Memory[_Seen]()
         self._pool: dict[Node, _Probe] = {}  # the oldest first
         self._recent = Recent()
         self._oldest_next = True
 
-    def removed(self, node: Node, now: float) -> None:  # noqa: ARG002 - what was learned stays
-        """The server's probe is void."""
+    def added(self, node: Node, now: float) -> None:  # noqa: ARG002 - estimates carry their time
+        """A server that comes back keeps what was learned."""
+        self._seen.added(node)
+
+    def removed(self, node: Node, now: float) -> None:  # noqa: ARG002 - estimates carry their time
+        """The server's probe is void; what was learned stays for a while."""
+        self._seen.removed(node)
         self._pool.pop(node, None)
 
     def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:
@@ -117,20 +146,20 @@ class Prequal(Strategy):
 
     def measure(self, node: Node, now: float) -> float:  # noqa: ARG002 - an average stays until the next sample
         """Latency estimate in seconds, 0 when unknown."""
-        return self._latency.get(node, (0.0, 0.0))[0]
+        return self._seen.known.get(node, _UNKNOWN).latency
 
     def finished(self, node: Node, kind: OutcomeKind, latency: float, now: float) -> None:
         """Learn from an answer or a fault."""
-        if kind in {"cancelled", "rejected"}:
+        known = self._seen.known.get(node)
+        seconds = lesson(kind, latency, known and known.seconds, FAULT_SECONDS)
+        if seconds is None:
             return
+        seen = known or self._seen.put(node, _Seen())
         if kind in FAULTS:
-            self._fault[node] = now
+            seen.fault = now
             self._pool.pop(node, None)
-            return
-        self._fault.pop(node, None)
-        average, at = self._latency.get(node, (latency, now))
-        keep = math.exp(-max(0.0, now - at) / _TAU)
-        self._latency[node] = (average * keep + latency * (1.0 - keep), now)
+        else:
+            seen.learn(seconds, now)
 
     def _probe(self, eligible: Sequence[Node], now: float, rng: random.Random) -> None:
         for probe in [probe for probe in self._pool.values() if now - probe.at > self._age]:
@@ -144,10 +173,11 @@ class Prequal(Strategy):
             del self._pool[next(iter(self._pool))]
 
     def _reading(self, node: Node, now: float) -> Reading:
-        if now - self._fault.get(node, -math.inf) < FAULT_SECONDS:
-            return Reading(math.inf, self.measure(node, now))
+        seen = self._seen.known.get(node, _UNKNOWN)
+        if now - seen.fault < FAULT_SECONDS:
+            return Reading(math.inf, seen.latency)
         self._recent.add(node.in_flight)
-        return Reading(node.in_flight, self.measure(node, now))
+        return Reading(node.in_flight, seen.latency)
 
     def _use(self, probe: _Probe) -> None:
         probe.rif += 1  # our own call, which the probe has not seen

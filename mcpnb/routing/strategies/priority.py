@@ -12,7 +12,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from typing import ClassVar
 
-from mcpnb.routing.node import Node
+from mcpnb.routing.node import BUSY, Node
 from mcpnb.routing.strategies.bags import Bag
 from mcpnb.routing.strategies.base import Parameter
 from mcpnb.routing.strategies.p2c import P2C
@@ -21,10 +21,11 @@ from mcpnb.routing.strategies.p2c import P2C
 class _Group(Bag):
     """The eligible servers of one priority."""
 
-    __slots__ = ("emptied", "since")
+    __slots__ = ("emptied", "rank", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, priority: int) -> None:
         super().__init__()
+        self.rank = -priority
         self.since = -math.inf
         """When somebody came back into the empty group; a group that was never left is trusted at once."""
         self.emptied: float | None = None
@@ -47,15 +48,16 @@ class Priority(P2C):
 
     def __init__(self, hold: float = 5.0) -> None:
         self._hold = hold
-        self._groups: dict[int, _Group] = {}
+        self._groups: dict[int, _Group] = {}  # by rank
+        self._group: dict[Node, _Group] = {}  # who is here; its priority may change before it is taken out
         self._ranks: list[int] = []  # negated priorities of the groups that have somebody, ascending
 
     def added(self, node: Node, now: float) -> None:
         """Put the server into its group, which may have been empty."""
         priority = node.endpoint.priority
-        group = self._groups.setdefault(priority, _Group())
+        group = self._group[node] = self._groups.setdefault(-priority, _Group(priority))
         if not group.nodes:
-            insort(self._ranks, -priority)
+            insort(self._ranks, group.rank)
             # A retry hides the servers it has tried for one pick: away for no time was never away.
             if group.emptied is not None and group.emptied != now:
                 group.since = now
@@ -63,12 +65,11 @@ class Priority(P2C):
 
     def removed(self, node: Node, now: float) -> None:
         """Take the server out; its group may be empty now."""
-        priority = node.endpoint.priority
-        group = self._groups[priority]
+        group = self._group.pop(node)
         group.remove(node)
         if not group.nodes:
-            group.emptied = now
-            del self._ranks[bisect_left(self._ranks, -priority)]
+            group.emptied = None if node.blocked_only_by(BUSY) else now  # having much to do is no break
+            del self._ranks[bisect_left(self._ranks, group.rank)]
 
     def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:  # noqa: ARG002 - kept in groups
         """Two choices in the highest group that is trusted."""
@@ -76,7 +77,7 @@ class Priority(P2C):
 
     def _trusted(self, now: float) -> _Group:
         for rank in self._ranks:
-            group = self._groups[-rank]
+            group = self._groups[rank]
             if group.since + self._hold <= now:
                 return group
-        return self._groups[-self._ranks[0]]
+        return self._groups[self._ranks[0]]

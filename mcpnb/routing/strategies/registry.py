@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar, cast, overload
 
 from mcpnb.errors import StrategyError
+from mcpnb.routing.strategies import plugins
 from mcpnb.routing.strategies.base import Parameter, Strategy
 from mcpnb.routing.strategies.bounded_hash import BoundedHash
 from mcpnb.routing.strategies.c3 import C3
@@ -24,30 +27,166 @@ from mcpnb.routing.strategies.thompson import Thompson
 from mcpnb.routing.strategies.weighted import Weighted
 from mcpnb.routing.strategies.weighted_round_robin import WeightedRoundRobin
 
-_classes: dict[str, type[Strategy]] = {}
+Factory = Callable[..., Strategy]
+"""What makes a fresh strategy out of its parameters, given by keyword: its class, or a function."""
+F = TypeVar("F", bound=Factory)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A strategy that can be chosen by name."""
+
+    name: str
+    factory: Factory
+    parameters: tuple[Parameter, ...] = ()
+    aliases: tuple[str, ...] = ()
+    help: str = ""
+    looks_at: str = ""
+    """What the numbers are that it compares, with their unit."""
+
+    def check(self, values: Mapping[str, object]) -> dict[str, float]:
+        """Settings as numbers within their bounds.
+
+        Raises:
+            StrategyError: An unknown parameter, or a value that it does not take.
+        """
+        known = {parameter.name: parameter for parameter in self.parameters}
+        return {name: self._check(name, known, value) for name, value in values.items()}
+
+    def _check(self, name: str, known: Mapping[str, Parameter], value: object) -> float:
+        if name not in known:
+            raise StrategyError(self.name, f"it has no parameter {name!r}, but {sorted(known) or 'none'}")
+        try:
+            return known[name].check(value)
+        except (TypeError, ValueError) as problem:
+            raise StrategyError(self.name, str(problem)) from None
+
+    def build(self, values: Mapping[str, float]) -> Strategy:
+        """A fresh strategy with these settings and the defaults of all others.
+
+        Raises:
+            StrategyError: The factory returned something else.
+        """
+        make: Callable[..., object] = self.factory
+        strategy = make(**{**{p.name: p.default for p in self.parameters}, **values})
+        if not isinstance(strategy, Strategy):  # pyright: ignore[reportUnnecessaryIsInstance] - somebody else's function
+            raise StrategyError(self.name, f"its factory made {strategy!r}, which is no Strategy")
+        if strategy.name != self.name:  # a function may configure a strategy that has a name already
+            vars(strategy)["name"] = self.name
+        return strategy
+
+
+_registered: dict[str, Registered] = {}
 _aliases: dict[str, str] = {}
 
 
-def register(strategy: type[Strategy]) -> type[Strategy]:
-    """Make a strategy known by its `name` and `aliases`; usable as a class decorator.
+class _Plugins:
+    """Whether the entry points were loaded: once, and not before a name is asked for that is not ours."""
+
+    asked = False
+
+
+@overload
+def register(
+    strategy: F,
+    /,
+    *,
+    name: str = "",
+    parameters: Sequence[Parameter] = (),
+    aliases: Sequence[str] = (),
+    help: str = "",
+) -> F: ...
+@overload
+def register(
+    *,
+    name: str = "",
+    parameters: Sequence[Parameter] = (),
+    aliases: Sequence[str] = (),
+    help: str = "",
+) -> Callable[[F], F]: ...
+def register(
+    strategy: F | None = None,
+    /,
+    *,
+    name: str = "",
+    parameters: Sequence[Parameter] = (),
+    aliases: Sequence[str] = (),
+    help: str = "",  # noqa: A002 - as in Parameter
+) -> F | Callable[[F], F]:
+    """Make a strategy known by name, so that it can be chosen, listed and configured like the others.
+
+    A class says all that itself. A function that returns a strategy is told by keyword, and so are its
+    `parameters`, which it takes by their names; a class may be told otherwise than it says. Usable as a
+    decorator, with or without keywords. Registering the same again changes nothing.
 
     Raises:
-        StrategyError: The name is empty or taken by another class.
+        StrategyError: No name, a name that is taken, or a parameter that the factory does not take.
     """
-    if not strategy.name:
-        raise StrategyError(strategy.__name__, "a strategy needs a name")
-    for name in (strategy.name, *strategy.aliases):
-        owner = _classes.get(_aliases.get(name, name))
-        if owner is not None and owner is not strategy:
-            raise StrategyError(name, f"the name is taken by {owner.__qualname__}")
-    _classes[strategy.name] = strategy
-    _aliases.update(dict.fromkeys(strategy.aliases, strategy.name))
-    return strategy
+
+    def enter(factory: F) -> F:
+        _enter(_described(factory, name, tuple(parameters), tuple(aliases), help))
+        return factory
+
+    return enter if strategy is None else enter(strategy)
 
 
-def available() -> Mapping[str, type[Strategy]]:
-    """Name → class of every registered strategy, in alphabetical order."""
-    return dict(sorted(_classes.items()))
+def _described(
+    factory: Factory, name: str, parameters: tuple[Parameter, ...], aliases: tuple[str, ...], text: str
+) -> Registered:
+    if isinstance(factory, type) and issubclass(factory, Strategy):
+        return Registered(
+            name or factory.name,
+            factory,
+            parameters or factory.parameters,
+            aliases or factory.aliases,
+            text or factory.help,
+            factory.looks_at,
+        )
+    if isinstance(factory, type) or not callable(factory):
+        raise StrategyError(
+            name or repr(factory), "it is neither a Strategy class nor a function that makes one"
+        )
+    return Registered(
+        name, factory, parameters, aliases, text or (inspect.getdoc(factory) or "").partition("\n")[0]
+    )
+
+
+def _enter(entry: Registered) -> None:
+    if not entry.name:
+        raise StrategyError(getattr(entry.factory, "__qualname__", "?"), "a strategy needs a name")
+    for name in (entry.name, *entry.aliases):
+        owner = _registered.get(_aliases.get(name, name))
+        if owner is not None and owner.factory is not entry.factory:
+            raise StrategyError(
+                name, f"the name is taken by {getattr(owner.factory, '__qualname__', owner.name)}"
+            )
+    try:
+        inspect.signature(entry.factory).bind(**{p.name: p.default for p in entry.parameters})
+    except TypeError as problem:
+        raise StrategyError(entry.name, f"its factory and its parameters do not fit: {problem}") from None
+    _registered[entry.name] = entry
+    _aliases.update(dict.fromkeys(entry.aliases, entry.name))
+
+
+def _plug_in(found: object, name: str) -> None:
+    """What an entry point leads to; a module that registers its strategies itself has done so by now."""
+    if any(entry.factory is found for entry in _registered.values()):
+        return
+    if not callable(found):
+        raise TypeError(f"{found!r} is neither a Strategy class nor a function that makes one")
+    register(cast("Factory", found), name=getattr(found, "name", "") or name)
+
+
+def _load_plugins() -> None:
+    if not _Plugins.asked:
+        _Plugins.asked = True
+        plugins.load(_plug_in)
+
+
+def available() -> Mapping[str, Registered]:
+    """Name → what is registered under it, in alphabetical order."""
+    _load_plugins()
+    return dict(sorted(_registered.items()))
 
 
 def parameters_of(name: str) -> tuple[Parameter, ...]:
@@ -55,10 +194,13 @@ def parameters_of(name: str) -> tuple[Parameter, ...]:
     return _lookup(name).parameters
 
 
-def _lookup(name: str) -> type[Strategy]:
-    known = _classes.get(_aliases.get(name, name))
+def _lookup(name: str) -> Registered:
+    known = _registered.get(_aliases.get(name, name))
     if known is None:
-        raise StrategyError(name, "there is no such strategy", sorted(_classes))
+        _load_plugins()
+        known = _registered.get(_aliases.get(name, name))
+    if known is None:
+        raise StrategyError(name, "there is no such strategy", [*sorted(_registered), *sorted(_aliases)])
     return known
 
 
@@ -75,7 +217,7 @@ class StrategySpec:
         """A fresh strategy without any history."""
         if self.prototype is not None:
             return copy.deepcopy(self.prototype)
-        return _lookup(self.name)(**self.values)
+        return _lookup(self.name).build(self.values)
 
     def __str__(self) -> str:
         settings = ", ".join(f"{key}={value:g}" for key, value in self.values.items())
@@ -86,31 +228,33 @@ def spec(choice: str | Strategy | type[Strategy] | StrategySpec, /, **values: fl
     """What the user means by a strategy: a name or alias, a class, an object, or a spec.
 
     Raises:
-        StrategyError: An unknown name, an unknown parameter, or one out of bounds.
+        StrategyError: An unknown name, an unknown parameter, one out of bounds, or something else altogether.
     """
-    if isinstance(choice, StrategySpec):
-        return choice
-    if isinstance(choice, Strategy):
-        return StrategySpec(choice.name or type(choice).__name__, prototype=choice)
+    if isinstance(choice, str):
+        known = _lookup(choice)
+        return StrategySpec(known.name, known.check(values))
     if isinstance(choice, type):
-        return spec(choice(**values))
-    known = _lookup(choice)
-    return StrategySpec(known.name, _checked(known, values))
+        return _of_class(choice, values)
+    if values:
+        raise StrategyError(_name(choice), f"it is configured already; {sorted(values)} cannot be set")
+    given: object = choice
+    if isinstance(given, StrategySpec):
+        return given
+    if isinstance(given, Strategy):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
+        return StrategySpec(_name(given), prototype=given)
+    raise StrategyError(repr(given), "give a strategy's name, its class or an object of it")
 
 
-def _checked(strategy: type[Strategy], values: Mapping[str, float]) -> dict[str, float]:
-    parameters = {parameter.name: parameter for parameter in strategy.parameters}
-    checked: dict[str, float] = {}
-    for name, value in values.items():
-        if name not in parameters:
-            raise StrategyError(
-                strategy.name, f"it has no parameter {name!r}, but {sorted(parameters) or 'none'}"
-            )
-        try:
-            checked[name] = parameters[name].check(value)
-        except (TypeError, ValueError) as problem:
-            raise StrategyError(strategy.name, str(problem)) from None
-    return checked
+def _of_class(choice: type, values: Mapping[str, float]) -> StrategySpec:
+    if not issubclass(choice, Strategy):
+        raise StrategyError(choice.__name__, "the class is not a Strategy")
+    name = choice.name or choice.__name__
+    checked = Registered(name, choice, choice.parameters).check(values)
+    return StrategySpec(name, checked, prototype=choice(**checked))
+
+
+def _name(choice: object) -> str:
+    return getattr(choice, "name", "") or type(choice).__name__
 
 
 _OURS = (

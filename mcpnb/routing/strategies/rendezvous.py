@@ -11,7 +11,7 @@ import heapq
 import math
 import random
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from mcpnb.routing.node import Node
@@ -19,9 +19,10 @@ from mcpnb.routing.strategies.base import Strategy
 from mcpnb.routing.strategies.hashing import units
 
 KEPT = 8
-"""The places of a ranking that are kept; when none of them is up, the pick looks at all servers."""
+"""The places of a ranking that are kept; four times as many once all of these are out, and so on."""
 CACHED = 1024
 """Keys whose ranking is kept; the least recently used goes first."""
+_OUT = 64  # servers that may be out before those that are here have the rankings to themselves
 
 
 class Rendezvous(Strategy):
@@ -37,36 +38,47 @@ class Rendezvous(Strategy):
     keyed: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        self._known: set[Node] = set()
+        self._known: dict[Node, None] = {}
         self._here: set[Node] = set()
         self._rankings: OrderedDict[str, list[Node]] = OrderedDict()
 
-    def added(self, node: Node, now: float) -> None:  # noqa: ARG002 - hashes have no age
+    def expected(self, node: Node, now: float) -> None:  # noqa: ARG002 - hashes have no age
         """A server that was never seen takes its places in the rankings."""
-        self._here.add(node)
         if node not in self._known:
-            self._known.add(node)
+            self._known[node] = None
             self._rankings.clear()
 
+    def added(self, node: Node, now: float) -> None:
+        """The server gets the calls of its places."""
+        self._here.add(node)
+        self.expected(node, now)
+
     def removed(self, node: Node, now: float) -> None:  # noqa: ARG002 - hashes have no age
-        """The server keeps its places and is passed over."""
+        """The server keeps its places for a while and is passed over."""
         self._here.discard(node)
+        if len(self._known) > 2 * len(self._here) + _OUT:
+            self._known = {known: None for known in self._known if known in self._here}
+            self._rankings.clear()
 
     def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:  # noqa: ARG002 - hashed
         """The first of the key's ranking that is here."""
         ranking = self._ranking(self.key)
-        for place, node in enumerate(ranking, 1):
-            if node in self._here:
-                self.compared = ranking[:place]
-                return node
-        (node,) = rank(self.key, eligible, 1)
-        self.compared = (node,)
-        return node
+        place = self._place(ranking)
+        while place is None and len(ranking) < len(self._known):
+            ranking = self._rankings[self.key] = rank(self.key, self._known, 4 * len(ranking))
+            place = self._place(ranking)
+        if place is None:
+            raise LookupError("nobody who is eligible was added")
+        self.compared = ranking[: place + 1]
+        return ranking[place]
+
+    def _place(self, ranking: Sequence[Node]) -> int | None:
+        return next((place for place, node in enumerate(ranking) if node in self._here), None)
 
     def measure(self, node: Node, now: float) -> float:  # noqa: ARG002 - hashes have no age
         """The server's place for the current key, from 1; one more than are kept when it is further down."""
         ranking = self._rankings.get(self.key, [])
-        return ranking.index(node) + 1 if node in ranking else KEPT + 1
+        return ranking.index(node) + 1 if node in ranking else len(ranking) + 1
 
     def _ranking(self, key: str) -> list[Node]:
         ranking = self._rankings.get(key)
@@ -79,7 +91,7 @@ class Rendezvous(Strategy):
         return ranking
 
 
-def rank(key: str, nodes: set[Node] | Sequence[Node], places: int) -> list[Node]:
+def rank(key: str, nodes: Iterable[Node], places: int) -> list[Node]:
     """The first servers of a key's ranking, best first; each is first for its weight's share of the keys."""
     unit = units(key)
     return heapq.nlargest(

@@ -22,6 +22,10 @@ PRIOR_ANSWERS, PRIOR_SECONDS = 1.0, 0.01
 """What is believed without samples: mostly successful and fast, so that an unknown server is tried."""
 
 
+LEAST_RATE = 1e-9
+"""Answers a second that a draw is taken for at least: a draw of 0, rare as it is, would divide by it."""
+
+
 class Thompson(Strategy):
     """The lowest drawn cost of all servers up to 64, of two random ones beyond.
 
@@ -43,6 +47,14 @@ class Thompson(Strategy):
         self._tallies = Tallies(tau)
         self._drawn: dict[Node, float] = {}
 
+    def added(self, node: Node, now: float) -> None:  # noqa: ARG002 - beliefs carry their time
+        """A server that comes back keeps what was learned."""
+        self._tallies.added(node)
+
+    def removed(self, node: Node, now: float) -> None:  # noqa: ARG002 - beliefs carry their time
+        """What was learned stays for a while."""
+        self._tallies.removed(node)
+
     def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:
         """The server with the lowest draw."""
         nodes = few(eligible, rng)
@@ -63,4 +75,4 @@ class Thompson(Strategy):
         answers, faults, seconds = self._tallies.read(node, now)
         failing = rng.betavariate(PRIOR_FAULTS + faults, PRIOR_SUCCESSES + answers)
         rate = rng.gammavariate(PRIOR_ANSWERS + answers, 1.0 / (PRIOR_SECONDS + seconds))
-        return (1.0 / rate + self._penalty * failing) * (node.in_flight + 1)
+        return (1.0 / max(rate, LEAST_RATE) + self._penalty * failing) * (node.in_flight + 1)

@@ -13,6 +13,7 @@ from typing import ClassVar
 from mcpnb.model import OutcomeKind
 from mcpnb.routing.node import Node
 from mcpnb.routing.strategies.base import Parameter, Strategy
+from mcpnb.routing.strategies.sampling import SCAN
 from mcpnb.routing.strategies.tally import Tallies
 
 SHORTEST = 1e-6
@@ -44,20 +45,24 @@ class Weighted(Strategy):
         self._weights: dict[Node, float] = {}
         self._table = AliasTable((), ())
         self._due = float("-inf")
+        self._picks = 0  # since the last reading
 
     def added(self, node: Node, now: float) -> None:
         """A server that the table lacks makes it due."""
         self._here.add(node)
+        self._tallies.added(node)
         if node not in self._weights:
             self._due = now
 
     def removed(self, node: Node, now: float) -> None:  # noqa: ARG002 - it stays in the table and is passed over
         """The server is not drawn any more."""
         self._here.discard(node)
+        self._tallies.removed(node)
 
     def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:
         """A draw from the table, which is made anew when it is due or draws nobody who is here."""
-        if now >= self._due:
+        self._picks += 1
+        if now >= self._due and self._picks >= self._patience(len(eligible)):
             self._read(eligible, now)
         for _ in range(_DRAWS):
             node = self._table.draw(rng)
@@ -79,14 +84,19 @@ class Weighted(Strategy):
         self._tallies.add(node, kind, latency, now)
 
     def _read(self, eligible: Sequence[Node], now: float) -> None:
-        qualities = filled([self._quality(node, now) for node in eligible], self._floor)
+        qualities = filled([self._quality(node) for node in eligible], self._floor)
         weights = [node.weight * quality for node, quality in zip(eligible, qualities, strict=True)]
         self._weights = dict(zip(eligible, weights, strict=True))
         self._table = AliasTable(eligible, weights)
-        self._due = now + self._interval
+        self._due, self._picks = now + self._interval, 0
 
-    def _quality(self, node: Node, now: float) -> float | None:
-        answers, faults, seconds = self._tallies.read(node, now)
+    def _patience(self, count: int) -> int:
+        """Picks that a reading has to last: it looks at every server, and a pick must not, on average."""
+        grown = 4 * count > 5 * len(self._weights)  # since the last reading, by a quarter
+        return 0 if count <= SCAN or grown else count // 2
+
+    def _quality(self, node: Node) -> float | None:
+        answers, faults, seconds = self._tallies.last(node)
         if answers == 0.0:
             return 0.0 if faults else None
         return answers / (answers + faults) / max(seconds / answers, SHORTEST)

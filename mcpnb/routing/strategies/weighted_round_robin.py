@@ -1,19 +1,22 @@
 """`weighted_round_robin`: each server in turn, as often as its weight says, spread evenly.
 
 Up to 64 servers: the smooth sequence of nginx (commit 52327e0), O(n). Beyond: the static stride of grpc-go
-(`weightedroundrobin/scheduler.go`, gRFC A58), O(1) on average times the heaviest weight over the mean one.
+(`weightedroundrobin/scheduler.go`, gRFC A58) among servers of similar weight, and the smooth sequence among
+these tiers. One stride over all would skip nearly everybody when one server outweighs the rest.
 """
 
 from __future__ import annotations
 
 import random
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
+from math import frexp
 from operator import attrgetter
 from typing import ClassVar
 
 from mcpnb.routing.node import Node
 from mcpnb.routing.strategies.base import Strategy
+from mcpnb.routing.strategies.memory import Memory
 from mcpnb.routing.strategies.sampling import SCAN, lowest
 
 FULL = 65535
@@ -32,7 +35,7 @@ class Smooth:
     """
 
     def __init__(self) -> None:
-        self._current: dict[Node, float] = {}
+        self.current = Memory[float]()
         self._first: Node | None = None
 
     def next(self, eligible: Sequence[Node], rng: random.Random) -> Node:
@@ -40,7 +43,7 @@ class Smooth:
         if self._first is None:
             self._first = lowest(eligible, lambda node: -node.weight, rng)
         at = bisect_left(eligible, self._first.index, key=_index)
-        current = self._current
+        current = self.current.known
         for node in eligible:
             current[node] = current.get(node, 0.0) + node.weight
         best = max((*eligible[at:], *eligible[:at]), key=current.__getitem__)
@@ -78,6 +81,64 @@ class Stride:
             self._position = bisect_right(eligible, last.index, key=_index)
 
 
+class _Tier:
+    """Servers whose weights lie within a factor of two, in the order of joining."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.weight = 0.0
+        self.heaviest = 0.0
+        """Of all that were ever here: at most twice what it is now."""
+        self.current = 0.0
+        self.stride: Stride | None = None
+
+
+class Tiers:
+    """Servers by the order of magnitude of their weights. O(1) on average while few magnitudes exist."""
+
+    def __init__(self) -> None:
+        self._tiers: dict[int, _Tier] = {}
+        self._tier: dict[
+            Node, tuple[_Tier, float]
+        ] = {}  # who is here; a weight may change before it is taken out
+
+    def add(self, node: Node) -> None:
+        """Put a server to those of similar weight."""
+        tier = self._tiers.setdefault(frexp(node.weight)[1], _Tier())
+        self._tier[node] = tier, node.weight
+        insort(tier.nodes, node, key=_index)
+        tier.weight += node.weight
+        tier.heaviest = max(tier.heaviest, node.weight)
+
+    def remove(self, node: Node) -> None:
+        """Take a server out."""
+        tier, weight = self._tier.pop(node)
+        del tier.nodes[bisect_left(tier.nodes, node.index, key=_index)]
+        tier.weight = tier.weight - weight if tier.nodes else 0.0
+
+    def next(self, rng: random.Random) -> Node:
+        """The tier whose turn it is, and its next server."""
+        tier = self._turn(rng)
+        if tier.stride is None:  # clients that start together must not walk together
+            tier.stride = Stride(int(rng.random() * len(tier.nodes)), int(rng.random() * FULL))
+        return tier.stride.next(tier.nodes, tier.heaviest)
+
+    def _turn(self, rng: random.Random) -> _Tier:
+        tiers = [tier for tier in self._tiers.values() if tier.nodes]
+        if len(tiers) == 1:
+            return tiers[0]
+        weights = [tier.weight for tier in tiers]
+        for tier in tiers:
+            tier.current += tier.weight
+        fresh = all(tier.stride is None for tier in tiers)  # nor start with the same tier
+        best = rng.choices(tiers, weights)[0] if fresh else max(tiers, key=_current)
+        best.current -= sum(weights)
+        return best
+
+
+_current = attrgetter("current")
+
+
 class WeightedRoundRobin(Strategy):
     """Each eligible server in turn, in proportion to its weight. Blind to load, latency and failures."""
 
@@ -85,18 +146,18 @@ class WeightedRoundRobin(Strategy):
     help: ClassVar[str] = "one after the other, by weight"
 
     def __init__(self) -> None:
-        self._smooth = Smooth()
-        self._stride: Stride | None = None
-        self._heaviest = 0.0
+        self._smooth, self._tiers = Smooth(), Tiers()
 
     def added(self, node: Node, now: float) -> None:  # noqa: ARG002 - blind
-        """Scale the stride to the heaviest server seen; when it leaves, more are skipped and shares stay."""
-        self._heaviest = max(self._heaviest, node.weight)
+        """The server takes its place in both sequences."""
+        self._smooth.current.added(node)
+        self._tiers.add(node)
+
+    def removed(self, node: Node, now: float) -> None:  # noqa: ARG002 - blind
+        """The server is passed over; what it is owed stays for a while."""
+        self._smooth.current.removed(node)
+        self._tiers.remove(node)
 
     def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:  # noqa: ARG002 - blind
         """The next of the sequence."""
-        if len(eligible) <= SCAN:
-            return self._smooth.next(eligible, rng)
-        if self._stride is None:  # clients that start together must not walk together
-            self._stride = Stride(int(rng.random() * len(eligible)), int(rng.random() * FULL))
-        return self._stride.next(eligible, self._heaviest)
+        return self._smooth.next(eligible, rng) if len(eligible) <= SCAN else self._tiers.next(rng)
