@@ -7,15 +7,19 @@ no statistics.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import cast
 
 from mcpnb.experiment.comparison import Comparison
 from mcpnb.experiment.live import Measurements, Plan, Progress, measure
 from mcpnb.experiment.progress import ProgressLine, shows_lines
+from mcpnb.experiment.simulate import check_seed, workload_for
+from mcpnb.experiment.simulated import as_executor, compare_simulated
 from mcpnb.experiment.target import LiveTarget
 from mcpnb.experiment.workload import Workload
+from mcpnb.simulation import Scenario
 
 __all__ = ["compare", "compare_async"]
 
@@ -24,10 +28,10 @@ Strategies = Sequence[object] | Mapping[str, object]
 
 
 def compare(
-    target: LiveTarget,
+    target: LiveTarget | Scenario,
     strategies: Strategies,
     *,
-    workload: Workload,
+    workload: Workload | None = None,
     seed: int = 0,
     repeats: int = 1,
     blocks: int | None = None,
@@ -40,30 +44,35 @@ def compare(
     alike; each has a fresh state that lasts over its own blocks. Kernel → Interrupt cancels the calls that
     are out and leaves the fleet usable.
 
+    A `Scenario` is simulated, once per strategy and repeat, with the same arrivals for all strategies.
+
     Args:
-        target: A live fleet.
+        target: A live fleet, or a scenario.
         strategies: Names or strategy objects, at least one; the first is the baseline of `.paired`.
-        workload: What to send. All strategies get the same calls at the same times.
-        seed: Draws the schedule, the order of blocks and the bootstrap.
+        workload: What to send. All strategies get the same calls at the same times. Ready-made scenarios
+            bring one.
+        seed: Draws the schedule, the order of blocks and the bootstrap; in a simulation all that is random.
         repeats: Times the workload is run from its start, with strategies that know nothing again.
-        blocks: Rounds per repeat; by default up to 12, of at least 10 calls each.
+        blocks: Rounds per repeat; by default up to 12, of at least 10 calls each. In a simulation: batches of
+            consecutive calls, by default 12 over all repeats, or one for each of 6 repeats and more.
         progress: True shows a line in a terminal or notebook; or a function that takes a `Progress`.
-        executor: For simulated targets only.
+        executor: For scenarios: something with `.submit`, such as a `ProcessPoolExecutor` or a Dask client.
 
     Raises:
         StrategyError: For a strategy that does not exist; nothing was sent.
         ValueError: For no strategies, a label given twice, or a number below 1.
         TypeError: For a target that cannot be compared.
     """
+    if isinstance(target, Scenario):
+        helper = as_executor(executor)
+        plan = _plan(strategies, workload_for(target, workload), seed, repeats, blocks)
+        with _watch(progress) as watch:
+            return compare_simulated(target, plan, progress=watch, executor=helper)
     live = _live(target, executor)
     plan = _plan(strategies, workload, seed, repeats, blocks)
-    watch = _watch(progress)
-    try:
-        seen = live.run(_measure, live, plan, watch)
-    finally:
-        if isinstance(watch, ProgressLine):
-            watch.close()
-    return _comparison(seen, plan)
+    _refuse_priorities(plan.workload)
+    with _watch(progress) as watch:
+        return _comparison(live.run(_measure, live, plan, watch), plan)
 
 
 async def compare_async(
@@ -82,6 +91,7 @@ async def compare_async(
     if not callable(getattr(target, "experiment_view", None)):
         raise _cannot(target)
     plan = _plan(strategies, workload, seed, repeats, blocks)
+    _refuse_priorities(plan.workload)
     return _comparison(await measure(target, plan, clock=clock, sleep=sleep, progress=progress), plan)
 
 
@@ -109,8 +119,14 @@ def _cannot(target: object) -> TypeError:
             "compare() needs a fleet from mcpnb.connect(); a client takes `await compare_async(...)`"
         )
     return TypeError(
-        f"compare() takes a live fleet, such as mcpnb.connect(...) gives, not {type(target).__name__}"
+        "compare() takes a live fleet, such as mcpnb.connect(...) gives, or a mcpnb.Scenario, "
+        f"not {type(target).__name__}"
     )
+
+
+def _refuse_priorities(workload: Workload) -> None:
+    if workload.priorities is not None:
+        raise ValueError("priorities are simulated only: live calls of an experiment are all 'normal'")
 
 
 def _plan(strategies: Strategies, workload: object, seed: int, repeats: int, blocks: int | None) -> Plan:
@@ -118,6 +134,7 @@ def _plan(strategies: Strategies, workload: object, seed: int, repeats: int, blo
         raise TypeError(
             f"workload must be a mcpnb.Workload(tool=..., rate=..., requests=...), not {workload!r}"
         )
+    check_seed(seed)
     for name, value in (("repeats", repeats), ("blocks", blocks)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
@@ -155,7 +172,16 @@ def _label(strategy: object) -> str:
     return str(cast("object", getattr(strategy, "name", None)) or type(strategy).__name__)
 
 
-def _watch(progress: bool | Callable[[Progress], None]) -> Callable[[Progress], None] | None:
-    if callable(progress):
-        return progress
-    return ProgressLine() if progress and shows_lines(sys.stdout) else None
+@contextlib.contextmanager
+def _watch(
+    progress: bool | Callable[[Progress], None],
+) -> Generator[Callable[[Progress], None] | None]:
+    """Whoever is told how far it is, if anybody; a line of ours is wiped in the end."""
+    if callable(progress) or not (progress and shows_lines(sys.stdout)):
+        yield progress if callable(progress) else None
+        return
+    line = ProgressLine()
+    try:
+        yield line
+    finally:
+        line.close()

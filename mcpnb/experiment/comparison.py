@@ -65,6 +65,7 @@ class Comparison:
             error, tool, repeat, retries, hedges, warmup` (rows of the warm-up are in no summary).
         blocks: One row per turn of a strategy: when it was, how long it took.
         strategies: Their labels, in the order given; the first is the baseline of `paired`.
+        remarks: What whoever made it has to say about it; part of `notes`.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Comparison:
         seed: int = 0,
         kind: str = "live",
         marks: Sequence[Mark] = (),
+        remarks: Sequence[str] = (),
     ) -> None:
         self.calls, self.blocks = calls, blocks
+        self.remarks = tuple(remarks)
         self.strategies = tuple(strategies)
         self.workload, self.seed, self.kind, self.marks = workload, seed, kind, tuple(marks)
 
@@ -160,7 +163,7 @@ class Comparison:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What one should know before believing the numbers."""
-        return report.notes(self)
+        return (*report.notes(self), *self.remarks)
 
     def latencies(self, strategy: str) -> Floats:
         """Latencies of the strategy's successful calls in ms, warm-up left out, in the order of `calls`."""

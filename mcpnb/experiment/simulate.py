@@ -6,11 +6,12 @@ events; those are the simulation's.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import fields
 from functools import cached_property
-from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,8 @@ from mcpnb.simulation import Demand, Scenario
 __all__ = ["Run", "simulate"]
 
 CALL_COLUMNS: tuple[str, ...] = (
-    "strategy", "i", "intended_at", "latency_ms", "server", "outcome", "attempts", "retries", "warmup",
+    "strategy", "i", "intended_at", "latency_ms", "queued_ms", "server", "outcome", "attempts", "retries",
+    "hedges", "warmup",
 )  # fmt: skip
 
 
@@ -37,6 +39,8 @@ class Run(simulation.Run):
         latencies: Seconds, of every counted call (the warm-up is left out), whatever its outcome.
         outcomes: `ok`, `timeout`, `disconnected`, ... of the same calls.
         servers: Index into `names` of the server that ended each; -1 for none.
+        attempts, hedges, retries, queued: Of each call; `queued` in seconds at the router.
+        events: What breakers and the outlier detector did, and when.
         decisions_digest: Equal for two runs that decided alike.
         unstable: Whether more arrived than the servers could do; `instability` says where.
     """
@@ -56,10 +60,12 @@ class Run(simulation.Run):
                 "i": numbers,
                 "intended_at": self.all_starts,
                 "latency_ms": self.all_latencies * 1e3,
+                "queued_ms": self.all_queued * 1e3,
                 "server": _categories(self.all_servers, self.names),
                 "outcome": _categories(self.all_outcomes.astype(np.int64), OUTCOMES),
                 "attempts": self.all_attempts,
-                "retries": np.maximum(self.all_attempts - 1, 0),
+                "retries": np.maximum(self.all_attempts - self.all_hedges - 1, 0),
+                "hedges": self.all_hedges,
                 "warmup": numbers < self.warmup,
             }
         )
@@ -81,63 +87,108 @@ class Run(simulation.Run):
 def simulate(
     scenario: Scenario,
     strategy: str | Strategy | type[Strategy] | StrategySpec,
-    workload: Workload,
+    workload: Workload | None = None,
     seed: int = 0,
-    *,
-    retries: int = 0,
 ) -> Run:
     """Run a workload against simulated servers, with the dispatcher that routes live calls.
 
-    Nothing but the strategy is at work unless asked for, so that it can be seen bare. The same seed gives the
-    same decisions, byte for byte. A scenario with more load than capacity runs to its end; `Run.unstable`
-    says so.
+    Nothing but the strategy is at work unless the scenario's `resilience` says so, so that it can be seen
+    bare. The same seed gives the same decisions, byte for byte. A scenario with more load than capacity runs
+    to its end; `Run.unstable` says so. Simulated calls may be repeated: nothing but a retry or hedge policy
+    is needed for it.
 
     Args:
         scenario: The servers, and what happens to them.
         strategy: A name, a class, an object or a spec.
-        workload: When calls come; its arguments are not used.
+        workload: When calls come; its arguments are not used. Ready-made scenarios bring one.
         seed: Draws arrivals, service times, faults and the strategy's choices.
-        retries: Attempts of a call after its first, at most. The simulated tool may run more than once.
 
     Raises:
         StrategyError: For a strategy that does not exist.
-        TypeError: For a scenario or workload of another type.
-        ValueError: For retries below 0, or a server that never answers and a workload without a timeout.
+        TypeError: For a scenario or workload of another type, or none where the scenario brings none.
+        ValueError: For a seed below 0, or a server that never answers and a workload without a timeout.
     """
-    _check(scenario, workload, retries)
-    run = simulation.simulate(scenario, strategy, _demand(workload, seed, retries), seed=seed)
+    return replicate(scenario, strategy, workload_for(scenario, workload), seed, 0)
+
+
+def workload_for(scenario: object, workload: object) -> Workload:
+    """The workload to use, checked: the one given, or else what the scenario is made for.
+
+    Raises:
+        TypeError: For a scenario or workload of another type, or none where the scenario brings none.
+    """
+    if not isinstance(scenario, Scenario):
+        raise TypeError(f"scenario must be a mcpnb.Scenario(servers=[...]), not {type(scenario).__name__}")
+    load = scenario.load
+    if workload is None and load is not None:
+        rest = {field.name: getattr(load, field.name) for field in fields(load) if field.name != "seconds"}
+        return Workload(duration=load.seconds, **rest)
+    if not isinstance(workload, Workload):
+        raise TypeError(f"workload must be a mcpnb.Workload(rate=..., requests=...), not {workload!r}")
+    return workload
+
+
+def replicate(
+    scenario: Scenario,
+    strategy: str | Strategy | type[Strategy] | StrategySpec,
+    workload: Workload,
+    seed: int,
+    repeat: int,
+) -> Run:
+    """Run number `repeat` of several that are independent of each other; number 0 is `simulate` itself.
+
+    Raises:
+        StrategyError, ValueError: As `simulate`.
+    """
+    check_seed(seed)
+    demand = _demand(workload, seed, repeat)
+    with _rare_collections():
+        run = simulation.simulate(scenario, strategy, demand, seed=_own(seed, repeat))
     return Run(**{field.name: getattr(run, field.name) for field in fields(run)})
 
 
-def _check(scenario: object, workload: object, retries: int) -> None:
-    if not isinstance(scenario, Scenario):
-        raise TypeError(f"scenario must be a mcpnb.Scenario(servers=[...]), not {type(scenario).__name__}")
-    if not isinstance(workload, Workload):
-        raise TypeError(
-            f"workload must be a mcpnb.Workload(tool=..., rate=..., requests=...), not {workload!r}"
-        )
-    if isinstance(retries, bool) or retries < 0:
-        raise ValueError(f"retries must be a whole number of at least 0, not {retries!r}")
+def check_seed(seed: int) -> None:
+    """Refuse what NumPy's generators do not take.
+
+    Raises:
+        ValueError: It is below 0.
+    """
+    if isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
 
 
-def _demand(workload: Workload, seed: int, retries: int) -> Demand:
+def _own(seed: int, repeat: int) -> int:
+    """A seed for each repeat, far from those that a user would name."""
+    return int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0]) if repeat else seed
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Generator[None]:
+    """Let the garbage collector look less often while a simulation runs.
+
+    It makes no cycles, but keeps tens of thousands of calls in flight, and each look at these costs as much
+    as the calls themselves.
+    """
+    usual = gc.get_threshold()
+    gc.set_threshold(max(usual[0], 100_000), *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+
+
+def _demand(workload: Workload, seed: int, repeat: int) -> Demand:
     return Demand(
-        tools=_tools(workload, seed),
-        times=workload.times(seed=seed),
+        tools=workload.each_tool(seed=seed, repeat=repeat),
+        priorities=workload.each_priority(seed=seed, repeat=repeat),
+        times=workload.times(seed=seed, repeat=repeat),
         rate=workload.rate,
         callers=workload.concurrency or 0,
         requests=workload.requests,
         seconds=math.inf if workload.duration is None else workload.duration,
         warmup=workload.warmup,
         timeout=workload.timeout,
-        retries=retries,
     )
-
-
-def _tools(workload: Workload, seed: int) -> Iterator[str]:
-    if isinstance(workload.tool, str):
-        return repeat(workload.tool)
-    return (call.tool for call in workload.calls(seed=seed))
 
 
 def _categories(codes: NDArray[np.int64], names: Sequence[str]) -> pd.Categorical[str]:

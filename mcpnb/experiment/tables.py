@@ -122,10 +122,15 @@ def counted_seconds(good: pd.DataFrame, turns: pd.DataFrame, warm: WarmupEnds) -
         turns: Its rows of `blocks`.
         warm: From `warmup_ends`.
     """
-    by_block = cast("dict[int, pd.DataFrame]", dict(list(good.groupby("block"))))
+    # A turn has the blocks from its own up to the next turn's: one when live, all of a run when simulated.
+    turns = turns.sort_values("block")
+    first = turns["block"].to_numpy(np.int64)
+    which = first.searchsorted(good["block"].to_numpy(np.int64), side="right") - 1
+    by_turn = cast("dict[int, pd.DataFrame]", dict(list(good.groupby(pd.Series(which, index=good.index)))))
     nothing = good.iloc[:0]
     return sum(
-        _turn_seconds(turn, by_block.get(int(turn["block"]), nothing), warm) for _, turn in turns.iterrows()
+        _turn_seconds(turn, by_turn.get(number, nothing), warm)
+        for number, (_, turn) in enumerate(turns.iterrows())
     )
 
 

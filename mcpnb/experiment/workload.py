@@ -10,13 +10,14 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcpnb.experiment import arrivals
 from mcpnb.experiment.arrivals import CHUNK
+from mcpnb.model import PRIORITIES, Priority
 
 __all__ = ["Arguments", "Arrivals", "PlannedCall", "Workload"]
 
@@ -45,6 +46,7 @@ class PlannedCall(NamedTuple):
     arguments: Mapping[str, object]
     warmup: bool
     """True: sent, but left out of every summary."""
+    priority: Priority = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class Workload:
         TypeError: For a tool or arguments of another type.
     """
 
-    tool: str | Mapping[str, float]
-    """A tool's name, or a mix: name → weight."""
+    tool: str | Mapping[str, float] = "tool"
+    """A tool's name, or a mix: name → weight. A simulation need not name one."""
     arguments: Arguments = field(default_factory=dict[str, object])
     _: KW_ONLY
     arrivals: Arrivals = "poisson"
@@ -76,6 +78,8 @@ class Workload:
     """The first calls of a strategy that are sent but not counted."""
     timeout: float | None = None
     """Seconds for each call; None takes the fleet's."""
+    priorities: Mapping[Priority, float] | None = None
+    """A mix of `high`, `normal` and `low`: priority → weight. None makes all calls `normal`."""
     burst_ratio: float = 5.0
     """`bursty`: the rate inside a burst over the rate outside."""
     burst_share: float = 0.2
@@ -86,6 +90,7 @@ class Workload:
 
     def __post_init__(self) -> None:
         _check_tool(self.tool)
+        _check_priorities(self.priorities)
         _check_arguments(self.arguments)
         _check_pace(self)
         _check_length(self)
@@ -117,14 +122,25 @@ class Workload:
     def calls(self, *, seed: int = 0, repeat: int = 0) -> Iterator[PlannedCall]:
         """The calls in order, the same for the same seed; endless when a closed loop has a duration."""
         times = self.times(seed=seed, repeat=repeat)
-        _, tool_rng, argument_rng = self._streams(seed, repeat)
-        tools = _tools(self.tool, tool_rng)
+        mixed, argument_rng = not isinstance(self.tool, str), self._streams(seed, repeat)[2]
+        tools, priorities = (
+            self.each_tool(seed=seed, repeat=repeat),
+            self.each_priority(seed=seed, repeat=repeat),
+        )
         for i in self._numbers(times):
             tool = next(tools)
-            arguments = _arguments(self.arguments, tool, i, argument_rng, mix=not isinstance(self.tool, str))
-            yield PlannedCall(
-                i, math.nan if times is None else float(times[i]), tool, arguments, i < self.warmup
-            )
+            arguments = _arguments(self.arguments, tool, i, argument_rng, mix=mixed)
+            at = math.nan if times is None else float(times[i])
+            yield PlannedCall(i, at, tool, arguments, i < self.warmup, next(priorities))
+
+    def each_tool(self, *, seed: int = 0, repeat: int = 0) -> Iterator[str]:
+        """The tool of each call in turn, without end."""
+        return _mixed(self.tool, self._streams(seed, repeat)[1])
+
+    def each_priority(self, *, seed: int = 0, repeat: int = 0) -> Iterator[Priority]:
+        """The priority of each call in turn, without end."""
+        mix: Priority | Mapping[Priority, float] = self.priorities or "normal"
+        return cast("Iterator[Priority]", _mixed(mix, self._streams(seed, repeat)[3]))
 
     def count(self, *, seed: int = 0, repeat: int = 0) -> int | None:
         """How many calls there are; None when a closed loop runs for a duration."""
@@ -147,8 +163,9 @@ class Workload:
         return itertools.count() if self.requests is None else iter(range(self.requests))
 
     def _streams(self, seed: int, repeat: int) -> list[np.random.Generator]:
-        # Arrivals, tools and arguments draw from streams of their own: changing one leaves the others alone.
-        return np.random.default_rng([self.seed, seed, repeat]).spawn(3)
+        # Arrivals, tools, arguments and priorities draw from streams of their own: changing one leaves the
+        # others alone.
+        return np.random.default_rng([self.seed, seed, repeat]).spawn(4)
 
 
 def _check_tool(tool: object) -> None:
@@ -159,6 +176,18 @@ def _check_tool(tool: object) -> None:
     for name, weight in cast("Mapping[object, object]", tool).items():
         if not isinstance(name, str) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
             raise ValueError(f"tool: the mix needs names with weights above 0, not {name!r}: {weight!r}")
+
+
+def _check_priorities(priorities: object) -> None:
+    if priorities is None:
+        return
+    if not isinstance(priorities, Mapping) or not priorities:
+        raise TypeError(f"priorities must be a mix {{'high': weight, ...}}, not {priorities!r}")
+    for name, weight in cast("Mapping[object, object]", priorities).items():
+        if name not in PRIORITIES:
+            raise ValueError(f"priorities: {name!r} is none of {', '.join(PRIORITIES)}")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+            raise ValueError(f"priorities: the weight of {name} must be a number above 0, not {weight!r}")
 
 
 def _check_arguments(arguments: object) -> None:
@@ -212,12 +241,13 @@ def _whole(name: str, value: object, *, at_least: int) -> None:
         raise ValueError(f"{name} must be a whole number of at least {at_least}, not {value!r}")
 
 
-def _tools(tool: str | Mapping[str, float], rng: np.random.Generator) -> Iterator[str]:
-    if isinstance(tool, str):
-        yield from itertools.repeat(tool)
+def _mixed(mix: str | Mapping[Any, float], rng: np.random.Generator) -> Iterator[str]:
+    """One name for ever, or names in proportion to their weights."""
+    if isinstance(mix, str):
+        yield from itertools.repeat(mix)
         return
-    names = list(tool)
-    weights = np.array([float(tool[name]) for name in names])
+    names = list(mix)
+    weights = np.array([float(mix[name]) for name in names])
     while True:
         for index in rng.choice(len(names), size=CHUNK, p=weights / weights.sum()):
             yield names[int(index)]

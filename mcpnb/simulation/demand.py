@@ -6,10 +6,17 @@ Times are given, not drawn: whoever plans a workload also plans the live one, fr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mcpnb.model import Priority
+
+
+def _usual() -> Iterator[Priority]:
+    return repeat("normal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +25,8 @@ class Demand:
 
     tools: Iterator[str]
     """The tool of each call in turn; endless."""
+    priorities: Iterator[Priority] = field(default_factory=_usual)
+    """The priority of each call in turn; endless."""
     times: NDArray[np.float64] | None = None
     """Seconds from the start, ascending; None in a closed loop."""
     rate: float | None = None
@@ -31,5 +40,3 @@ class Demand:
     """The first calls, which are made but not counted."""
     timeout: float | None = None
     """Seconds for each call, retries included."""
-    retries: int = 0
-    """Attempts after the first, at most."""

@@ -20,13 +20,13 @@ Ints = NDArray[np.int64]
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """One scenario under one strategy.
 
-    `latencies`, `outcomes`, `servers` and `attempts` have one value per counted call, in the order of the
-    calls; the warm-up is left out. A call's latency runs from the time it was meant to start to its end,
-    whatever that was.
+    `latencies`, `outcomes`, `servers`, `attempts`, `hedges` and `queued` have one value per counted call, in
+    the order of the calls; the warm-up is left out. A call's latency runs from the time it was meant to start
+    to its end, whatever that was.
     """
 
     strategy: str
@@ -39,13 +39,28 @@ class Run:
     """Indices into `mcpnb.model.OUTCOMES`."""
     all_servers: Ints
     all_attempts: Ints
+    all_hedges: Ints
+    all_queued: Floats
+    """Seconds that each call waited for admission."""
     warmup: int
     decisions_digest: str
     """blake2b over the stream of decisions; equal for equal seeds and scenarios."""
+    events: tuple[tuple[float, str, str], ...] = ()
+    """Seconds from the start, server, and what was done about it, in order: the state that its breaker took
+    on, or `ejected` and `readmitted` by the outlier detector."""
     instability: tuple[str, ...] = ()
     """Why the scenario has no steady state: its figures depend on its length. Empty when it is stable."""
     in_flight_after: int = 0
     """Leases that were still out when everything had ended; anything but 0 is a bug."""
+
+    def __repr__(self) -> str:
+        calls, good = len(self.latencies), int((self.outcomes == "ok").sum())
+        took = float(np.median(self.latencies)) * 1e3 if calls else math.nan
+        why = f"; unstable: {self.instability[0]}" if self.instability else ""
+        return (
+            f"<Run {self.strategy} over {len(self.names)} servers: {calls:,} calls, {calls - good:,} failed,"
+            f" p50 {took:.4g} ms{why}>"
+        )
 
     @property
     def unstable(self) -> bool:
@@ -78,6 +93,21 @@ class Run:
         return self.all_attempts[self.warmup :]
 
     @property
+    def hedges(self) -> Ints:
+        """How many of each counted call's attempts were hedges."""
+        return self.all_hedges[self.warmup :]
+
+    @property
+    def retries(self) -> Ints:
+        """How many of each counted call's attempts were retries."""
+        return np.maximum(self.attempts - self.hedges - 1, 0)
+
+    @property
+    def queued(self) -> Floats:
+        """Seconds that each counted call waited at the router, because every server was full."""
+        return self.all_queued[self.warmup :]
+
+    @property
     def ok(self) -> NDArray[np.bool_]:
         """Which counted calls were answered."""
         return self.all_outcomes[self.warmup :] == OUTCOMES.index("ok")
@@ -102,8 +132,13 @@ class Run:
             **latency_figures(self.latencies[good]),
             "fairness": _jain(self.shares),
             "attempts": sent,
-            "retries": int(np.maximum(self.attempts - 1, 0).sum()),
+            "retries": int(self.retries.sum()),
+            "hedges": int(self.hedges.sum()),
+            "queued": int((self.queued > 0).sum()),
+            "queued_ms": float(self.queued.mean()) * 1e3 if count else math.nan,
             "extra_load": max(sent - count, 0) / count if count else math.nan,
+            "breaker_trips": sum(what == "open" for _, _, what in self.events),
+            "ejections": sum(what == "ejected" for _, _, what in self.events),
             "unstable": self.unstable,
         }
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mcpnb.model import Outcome
 from mcpnb.simulation.clock import Clock
-from mcpnb.simulation.scenario import At, SimServer
+from mcpnb.simulation.servers import At, SimServer
 from mcpnb.simulation.service import Service
 
 Report = Callable[[int, Outcome, float], None]
@@ -40,17 +40,27 @@ class Station:
     """What all disciplines share: the way there and back, the faults, the bound of the line."""
 
     __slots__ = (
-        "_chance", "_clock", "_draws", "_error_rate", "_fail_time", "_failing", "_places", "_present",
-        "_report", "_trip", "_workers",
+        "_chance", "_clock", "_draws", "_gone", "_hanging", "_pace", "_places", "_present", "_report",
+        "_sick", "_start", "_trip", "_workers", "failing", "server",
     )  # fmt: skip
 
     def __init__(self, server: SimServer, clock: Clock, chance: Chance, report: Report) -> None:
         self._clock, self._chance, self._report = clock, chance, report
-        self._workers, self._draws = server.workers, chance.services(server.service)
-        self._places = float("inf") if server.max_queue is None else server.workers + server.max_queue
         self._present: int = 0
-        self._trip, self._failing = server.rtt / 2, False
-        self._error_rate, self._fail_time = server.error_rate, server.fail_time
+        self._start = server
+        self._restart()
+
+    def _restart(self) -> None:
+        """Be what the scenario says of the start, but for what is in work."""
+        self._gone = self._hanging = self.failing = False
+        self._pace = 1.0
+        self._become(self._start)
+
+    def _become(self, server: SimServer) -> None:
+        self.server = server
+        self._workers, self._places = server.workers, server.places
+        self._draws, self._trip = self._chance.services(server.service), server.rtt / 2
+        self._sick = self._gone or self._hanging or self.failing or server.error_rate > 0
 
     @property
     def present(self) -> int:
@@ -65,33 +75,47 @@ class Station:
             self._arrive(attempt, now)
 
     def cancel(self, attempt: int, now: float) -> None:
-        """Tell the server that nobody waits any more: it stops working on it when it hears of it."""
+        """Tell the server that nobody waits any more: it stops working when it hears of it, or never."""
+        if not self.server.stops:
+            return
         if self._trip:
             self._clock.at(now + self._trip, self._drop, attempt)
         else:
             self._drop(attempt, now)
 
-    def change(self, at: At) -> None:
+    def change(self, at: At, now: float) -> None:
         """The timeline changes this server."""
-        if at.service is not None:
-            self._draws = self._chance.services(at.service)
-        if at.error_rate is not None:
-            self._error_rate = at.error_rate
-        if at.fail_time is not None:
-            self._fail_time = at.fail_time
-        if at.rtt is not None:
-            self._trip = at.rtt / 2
-        if at.fail is not None:
-            self._failing = at.fail
+        if at.recover:
+            self._restart()
+        if at.slow is not None:
+            self._pace = at.slow
+        self.failing = self.failing if at.fail is None else at.fail
+        self._hanging = self._hanging if at.hang is None else at.hang
+        self._gone = (self._gone or at.crash) and not at.comes
+        self._become(self.server.changed(at))
+        if at.crash:
+            for attempt in self._evict():
+                self._clock.at(now + self._trip, self._fail, attempt)
 
     def _arrive(self, attempt: int, now: float) -> None:
-        if self._failing or (self._error_rate and self._chance.uniform() < self._error_rate):
-            self._clock.at(now + self._fail_time + self._trip, self._fail, attempt)
-        elif self._present >= self._places:
+        if self._sick and self._suffers(attempt, now):
+            return
+        if self._present >= self._places:
             self._clock.at(now + self._trip, self._refuse, attempt)
         else:
             self._present += 1
             self._take(attempt, now)
+
+    def _suffers(self, attempt: int, now: float) -> bool:
+        """Whether this attempt comes to harm."""
+        server = self.server
+        if self._gone:
+            self._clock.at(now + self._trip, self._fail, attempt)
+        elif self.failing or (server.error_rate and self._chance.uniform() < server.error_rate):
+            self._clock.at(now + server.fail_time + self._trip, self._fail, attempt)
+        else:
+            return self._hanging
+        return True
 
     def _answer(self, attempt: int, now: float) -> None:
         """The work is done: the answer is on its way."""
@@ -117,6 +141,10 @@ class Station:
         """Forget an attempt if it is here."""
         raise NotImplementedError
 
+    def _evict(self) -> list[int]:
+        """Forget all attempts that are here, and say which these were, in the order of their coming."""
+        raise NotImplementedError
+
 
 class FirstCome(Station):
     """First come, first served: each worker has one attempt, the others wait in line."""
@@ -126,35 +154,48 @@ class FirstCome(Station):
     def __init__(self, server: SimServer, clock: Clock, chance: Chance, report: Report) -> None:
         super().__init__(server, clock, chance, report)
         self._line: deque[int] = deque()
-        self._serving: set[int] = set()
+        self._serving: dict[int, None] = {}  # a set that keeps its order
+
+    def change(self, at: At, now: float) -> None:
+        """The timeline changes this server; workers that are new go to work."""
+        super().change(at, now)
+        self._fill(now)
 
     def _take(self, attempt: int, now: float) -> None:
         if len(self._serving) < self._workers:
-            self._start(attempt, now)
+            self._serving[attempt] = None
+            self._clock.at(now + next(self._draws) * self._pace, self._done, attempt)
         else:
             self._line.append(attempt)
 
-    def _start(self, attempt: int, now: float) -> None:
-        self._serving.add(attempt)
-        self._clock.at(now + next(self._draws), self._done, attempt)
-
     def _done(self, attempt: int, now: float) -> None:
         if attempt in self._serving:  # else it was dropped, and its worker is busy with another one
-            self._leave(attempt, now)
+            del self._serving[attempt]
+            self._present -= 1
+            if self._line:
+                self._fill(now)
             self._answer(attempt, now)
 
-    def _leave(self, attempt: int, now: float) -> None:
-        self._serving.remove(attempt)
-        self._present -= 1
-        if self._line:
-            self._start(self._line.popleft(), now)
+    def _fill(self, now: float) -> None:
+        """Give work to workers that have none."""
+        while self._line and len(self._serving) < self._workers:
+            self._take(self._line.popleft(), now)
 
     def _drop(self, attempt: int, now: float) -> None:
         if attempt in self._serving:
-            self._leave(attempt, now)
+            del self._serving[attempt]
+            self._present -= 1
+            self._fill(now)
         elif attempt in self._line:
             self._line.remove(attempt)
             self._present -= 1
+
+    def _evict(self) -> list[int]:
+        here = [*self._serving, *self._line]
+        self._serving.clear()
+        self._line.clear()
+        self._present = 0
+        return here
 
 
 class Sharing(Station):
@@ -172,9 +213,15 @@ class Sharing(Station):
         self._work, self._since = 0.0, 0.0
         self._plan = 0  # only the newest planned end is good
 
+    def change(self, at: At, now: float) -> None:
+        """The timeline changes this server; another number of workers changes the speed."""
+        self._go_on(now, self._present)
+        super().change(at, now)
+        self._plan_next(now)
+
     def _take(self, attempt: int, now: float) -> None:
         self._go_on(now, self._present - 1)
-        heappush(self._ends, (self._work + next(self._draws), attempt))
+        heappush(self._ends, (self._work + next(self._draws) * self._pace, attempt))
         self._plan_next(now)
 
     def _go_on(self, now: float, present: int) -> None:
@@ -210,6 +257,12 @@ class Sharing(Station):
             self._ends = kept
             self._present -= 1
             self._plan_next(now)
+
+    def _evict(self) -> list[int]:
+        here = sorted(attempt for _, attempt in self._ends)
+        self._ends.clear()
+        self._present = 0
+        return here
 
 
 def station(server: SimServer, clock: Clock, chance: Chance, report: Report) -> Station:

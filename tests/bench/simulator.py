@@ -2,9 +2,10 @@
 
     python tests/bench/simulator.py [--requests 100000] [--rounds 3] [--strategy p2c]
 
-Exponential service at load 0.8, everything else off. `dispatcher` is the same number of submits and outcomes
-without clock, servers and record: what no simulator around it can go below. CPU time of this process, the
-best of the rounds, because other work on the machine only ever adds.
+Exponential service at load 0.8, everything else off; or with --bulkhead one call at a time per server, and
+the others wait at the router. `dispatcher` is the same number of submits and outcomes without clock, servers
+and record: what no simulator around it can go below. CPU time of this process, the best of the rounds,
+because other work on the machine only ever adds.
 """
 
 from __future__ import annotations
@@ -24,26 +25,20 @@ SIZES = (10, 1_000, 10_000)
 BUDGET = 150_000
 
 
-def simulated(servers: int, requests: int, strategy: str) -> float:
+def simulated(servers: int, requests: int, strategy: str, bulkhead: int | None) -> float:
     """CPU seconds of one whole run."""
-    scenario = Scenario([SimServer(f"s{i}", service.exponential(1.0)) for i in range(servers)])
-    workload = Workload(tool="tool", rate=0.8 * servers, requests=requests)
+    shape = service.exponential(1.0)
+    scenario = Scenario([SimServer(f"s{i}", shape, max_in_flight=bulkhead) for i in range(servers)])
+    workload = Workload(rate=0.8 * servers, requests=requests)
     began = time.process_time()
     simulate(scenario, strategy, workload)
     return time.process_time() - began
 
 
-class Group(tuple[str, ...]):  # noqa: SLOT001 - as there
-    """Hashed once, as in the simulator."""
-
-    def __hash__(self) -> int:
-        return 1
-
-
 def dispatched(servers: int, requests: int, strategy: str) -> float:
     """CPU seconds of the dispatcher alone, with the same number of calls out as the simulation has."""
     dispatcher = Dispatcher(strategy, rng=random.Random(0))
-    group = Group(f"s{i}" for i in range(servers))
+    group = tuple(f"s{i}" for i in range(servers))
     for name in group:
         dispatcher.add(Endpoint(name))
     out: deque[int] = deque()
@@ -65,10 +60,11 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--strategy", default="p2c")
+    parser.add_argument("--bulkhead", action="store_const", const=1)
     options = parser.parse_args()
     n = options.requests
     for servers in SIZES:
-        whole = min(simulated(servers, n, options.strategy) for _ in range(options.rounds))
+        whole = min(simulated(servers, n, options.strategy, options.bulkhead) for _ in range(options.rounds))
         bare = min(dispatched(servers, n, options.strategy) for _ in range(options.rounds))
         print(
             f"{servers:6d} servers  {n / whole:8,.0f} requests/s ({n / whole / BUDGET:4.0%} of the budget)"

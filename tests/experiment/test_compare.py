@@ -97,6 +97,8 @@ def test_other_nonsense_is_refused_by_name(fleet):
         compare(target, ["first"], workload=WORKLOAD, blocks=0)
     with pytest.raises(ValueError, match="executor= spreads simulations"):
         compare(target, ["first"], workload=WORKLOAD, executor=object())
+    with pytest.raises(ValueError, match="priorities are simulated only"):
+        compare(target, ["first"], workload=Workload(tool="t", rate=10.0, requests=5, priorities={"high": 1}))
     with pytest.raises(ValueError, match="nothing is left to count"):
         compare(target, ["first"], workload=Workload(tool="t", rate=10.0, duration=1.0, warmup=500))
     assert target.order == []

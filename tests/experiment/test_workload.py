@@ -155,3 +155,36 @@ def test_it_describes_itself_in_a_line():
     assert (
         Workload(tool="a", arrivals="closed", concurrency=4, requests=9).describe() == "a · 4 callers in turn"
     )
+
+
+def test_priorities_are_a_mix_that_moves_nothing_else():
+    plain = open_loop(tool={"a": 1, "b": 3}, arguments=lambda i, rng: {"x": float(rng.random())})
+    mixed = open_loop(
+        tool={"a": 1, "b": 3},
+        arguments=lambda i, rng: {"x": float(rng.random())},
+        priorities={"high": 1, "low": 3},
+        requests=2_000,
+    )
+    calls = list(mixed.calls())
+    assert [call[:4] for call in plain.calls()] == [call[:4] for call in calls[:50]]
+    assert {call.priority for call in plain.calls()} == {"normal"}
+    assert Counter(call.priority for call in calls)["low"] == pytest.approx(1_500, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("priorities", "error", "message"),
+    [
+        ({}, TypeError, "priorities must be a mix"),
+        (["high"], TypeError, "priorities must be a mix"),
+        ({"urgent": 1}, ValueError, "'urgent' is none of high, normal, low"),
+        ({"high": 0}, ValueError, "the weight of high must be"),
+        ({"high": True}, ValueError, "the weight of high must be"),
+    ],
+)
+def test_impossible_priorities_are_refused_by_name(priorities, error, message):
+    with pytest.raises(error, match=message):
+        open_loop(priorities=priorities)
+
+
+def test_a_workload_for_simulations_need_not_name_a_tool():
+    assert Workload(rate=1, requests=1).tools == ("tool",)

@@ -2,6 +2,8 @@
 
 Values and tolerances are those of the oracles; seeds are fixed, so a test gives the same figure each time.
 The number of requests is what is affordable where the tolerance allows it.
+
+Left out is what nothing here does: two choices with replacement, copies that are cancelled when one *starts*.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from mcpnb.resilience.settings import Resilience
 from mcpnb.routing.node import Node
 from mcpnb.routing.strategies import Strategy
 from mcpnb.simulation import Scenario, SimServer, service
@@ -54,14 +57,49 @@ def test_random_split_at_load_0_8_is_mm1_in_mean_and_quantiles(poisson, fleet_of
 
 
 def test_random_split_at_load_0_9_is_mm1(poisson, fleet_of):
-    run = poisson(fleet_of(10), "random", rate=9, requests=1_000_000, warmup=40_000, seed=1)
+    run = poisson(fleet_of(10), "random", rate=9, requests=500_000, warmup=40_000, seed=1)
     assert mean(run) == pytest.approx(10.0, rel=0.03)
 
 
 @pytest.mark.parametrize(("count", "value"), [(2, 7.588283628688112), (10, 5.660276390105455)])
 def test_round_robin_turns_arrivals_into_erlang(poisson, fleet_of, count, value):
-    run = poisson(fleet_of(count), "round_robin", rate=0.9 * count, requests=700_000, warmup=20_000, seed=1)
+    run = poisson(fleet_of(count), "round_robin", rate=0.9 * count, requests=500_000, warmup=20_000, seed=1)
     assert mean(run) == pytest.approx(value, rel=0.02)
+
+
+def test_round_robin_over_endlessly_many_servers_is_dm1(poisson, fleet_of):
+    run = poisson(fleet_of(1), "round_robin", rate=0.9, requests=300_000, warmup=5_000, arrivals="constant")
+    assert mean(run) == pytest.approx(5.17865942216086, rel=0.02)
+
+
+def one_line(poisson, fleet_of, count, load, requests):
+    """A line for all, kept by the server; the router would keep the same one, see the tests of protection."""
+    warmup = 100 * count
+    run = poisson(
+        fleet_of(1, workers=count), "random", rate=load * count, requests=requests, warmup=warmup, seed=1
+    )
+    ends = np.sort(run.all_starts + run.all_latencies)
+    present = np.arange(requests) - np.searchsorted(ends, run.all_starts)
+    return mean(run), float((present[warmup:] >= count).mean())
+
+
+def test_one_line_for_ten_servers_is_mm10(poisson, fleet_of):
+    response, waits = one_line(poisson, fleet_of, 10, 0.9, 1_000_000)
+    assert response == pytest.approx(1.6687315241076972, rel=0.015)
+    assert waits == pytest.approx(0.6687315241076972, rel=0.03)
+
+
+def test_one_line_for_a_hundred_servers_is_mm100(poisson, fleet_of):
+    _, waits = one_line(poisson, fleet_of, 100, 0.95, 500_000)
+    assert waits == pytest.approx(0.5064568539130203, rel=0.03)
+
+
+def test_one_line_for_a_thousand_servers_is_mm1000(poisson, fleet_of):
+    # The noise of 1 million requests is 1.2 % in the response and 4 % in the share that waits: the means over
+    # the seeds 1 to 6 are 1.071 and 0.671.
+    response, waits = one_line(poisson, fleet_of, 1000, 0.99, 1_000_000)
+    assert response == pytest.approx(1.0659080421880853, rel=0.015)
+    assert waits == pytest.approx(0.6590804218808529, rel=0.03)
 
 
 def test_deterministic_service_follows_pollaczek_and_khinchine(poisson, fleet_of):
@@ -71,7 +109,7 @@ def test_deterministic_service_follows_pollaczek_and_khinchine(poisson, fleet_of
 
 def test_lognormal_service_follows_pollaczek_and_khinchine(poisson, fleet_of):
     fleet = fleet_of(10, service.lognormal(1.0, 2.0))
-    run = poisson(fleet, "random", rate=7, requests=1_000_000, warmup=20_000, seed=1)
+    run = poisson(fleet, "random", rate=7, requests=600_000, warmup=20_000, seed=1)
     assert mean(run) == pytest.approx(6.833333333333334, rel=0.06)
 
 
@@ -80,11 +118,19 @@ def test_least_request_of_two_at_half_load_is_the_shortest_queue(poisson, fleet_
     assert mean(run) == pytest.approx(1.4263207511672396, rel=0.015)
 
 
-@pytest.mark.parametrize("strategy", ["least_request", "p2c"])
-@pytest.mark.parametrize(("load", "value"), [(0.8, 2.955736617637531), (0.9, 5.474912821211215)])
-def test_of_two_servers_both_strategies_are_the_shortest_queue(poisson, fleet_of, strategy, load, value):
-    run = poisson(fleet_of(2), strategy, rate=2 * load, requests=600_000, warmup=10_000, seed=1)
+@pytest.mark.parametrize(
+    ("load", "value", "requests"), [(0.8, 2.955736617637531, 500_000), (0.9, 5.474912821211215, 600_000)]
+)
+def test_least_request_of_two_is_the_shortest_queue(poisson, fleet_of, load, value, requests):
+    run = poisson(fleet_of(2), "least_request", rate=2 * load, requests=requests, warmup=10_000, seed=1)
     assert mean(run) == pytest.approx(value, rel=0.015)
+
+
+def test_two_choices_of_two_are_the_shortest_queue_too(poisson, fleet_of):
+    """But for ties they decide alike, so the noise of the same arrivals and services is the same."""
+    plan = {"rate": 1.8, "requests": 60_000, "warmup": 2_000, "seed": 1}
+    scan, two = (poisson(fleet_of(2), strategy, **plan) for strategy in ("least_request", "p2c"))
+    assert mean(two) == pytest.approx(mean(scan), rel=0.005)
 
 
 def test_two_choices_at_half_load_reach_the_mean_field(poisson, fleet_of):
@@ -98,7 +144,7 @@ def test_two_choices_at_half_load_reach_the_mean_field(poisson, fleet_of):
 def test_two_choices_reach_the_mean_field(poisson, fleet_of, load, value):
     n = 1000
     warmup = round(200 * load * n)
-    run = poisson(fleet_of(n), "p2c", rate=load * n, requests=warmup + 450_000, warmup=warmup, seed=1)
+    run = poisson(fleet_of(n), "p2c", rate=load * n, requests=warmup + 300_000, warmup=warmup, seed=1)
     assert mean(run) == pytest.approx(value, rel=0.01)
 
 
@@ -130,15 +176,15 @@ def test_littles_law_holds_in_a_window_that_cuts_calls_at_both_ends(poisson, fle
 
 
 def test_a_line_of_nine_behind_one_worker_loses_what_mm1k_loses(poisson, fleet_of):
-    run = poisson(fleet_of(1, max_queue=9), "random", rate=0.9, requests=1_000_000, warmup=1_000, seed=1)
+    run = poisson(fleet_of(1, max_queue=9), "random", rate=0.9, requests=500_000, warmup=1_000, seed=1)
     assert (run.outcomes == "refused").mean() == pytest.approx(0.050813731327412404, rel=0.03)
     assert not run.unstable
 
 
-def test_a_line_of_eight_behind_four_workers_loses_what_mmck_loses(poisson, fleet_of):
-    fleet = fleet_of(1, workers=4, max_queue=8)
-    run = poisson(fleet, "random", rate=3.6, requests=300_000, warmup=1_000, seed=1)
-    assert (run.outcomes == "refused").mean() == pytest.approx(0.04880511309758024, rel=0.03)
+def test_a_bulkhead_of_four_and_a_line_of_eight_lose_what_mmck_loses(poisson, fleet_of):
+    fleet = fleet_of(1, workers=4, max_in_flight=4, max_queue=8)
+    run = poisson(fleet, "random", rate=3.6, requests=250_000, warmup=1_000, seed=1)
+    assert (run.outcomes == "rejected").mean() == pytest.approx(0.04880511309758024, rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -146,14 +192,14 @@ def test_a_line_of_eight_behind_four_workers_loses_what_mmck_loses(poisson, flee
     [
         (EXPONENTIAL, 80_000),
         (service.deterministic(1.0), 80_000),
-        pytest.param(service.lognormal(1.0, 2.0), 400_000),
+        (service.lognormal(1.0, 2.0), 300_000),
     ],
     ids=["exponential", "deterministic", "lognormal"],
 )
 def test_without_a_line_the_loss_is_erlang_b_whatever_the_service(poisson, fleet_of, shape, requests):
-    fleet = fleet_of(1, shape, workers=10, max_queue=0)
+    fleet = fleet_of(1, shape, workers=10, max_in_flight=10, max_queue=0)
     run = poisson(fleet, "random", rate=8, requests=requests, warmup=500, seed=1)
-    assert (run.outcomes == "refused").mean() == pytest.approx(0.1216610642529515, rel=0.03)
+    assert (run.outcomes == "rejected").mean() == pytest.approx(0.1216610642529515, rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +249,97 @@ def test_durations_are_exact(at_times):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__)
 def test_sharing_is_insensitive_to_the_shape_of_the_service(poisson, fleet_of, shape):
-    """M/G/1-PS has the mean response of M/M/1, whatever the distribution. Tolerance as for M/M/1 at 0.5."""
+    """M/G/1-PS has the mean response of M/M/1, whatever the distribution. Not among the oracles."""
     fleet = fleet_of(1, shape, discipline="ps")
-    run = poisson(fleet, "random", rate=0.5, requests=400_000, warmup=2_000, seed=1)
-    assert mean(run) == pytest.approx(2.0, rel=0.01)
+    run = poisson(fleet, "random", rate=0.5, requests=150_000, warmup=2_000, seed=1)
+    assert mean(run) == pytest.approx(2.0, rel=0.02)
+
+
+def hedged(fleet, delay):
+    return Scenario(fleet, resilience=Resilience(hedge=delay))
+
+
+@pytest.mark.parametrize(
+    ("count", "load", "requests", "value"),
+    [(10, 0.7, 150_000, 1.101626621353148), (2, 0.5, 250_000, 1.0)],
+)
+def test_two_copies_until_one_completes_are_redundancy_d(poisson, fleet_of, count, load, requests, value):
+    run = poisson(
+        hedged(fleet_of(count), 0.0), "random", rate=count * load, requests=requests, warmup=3_000, seed=1
+    )
+    assert (run.hedges == 1).all()
+    assert mean(run) == pytest.approx(value, rel=0.015)
+
+
+@pytest.mark.parametrize(
+    ("delay", "value", "extra"),
+    [(2.995732273553991, 0.975, 0.05), (0.6931471805599453, 0.75, 0.5)],
+    ids=["p95", "p50"],
+)
+def test_hedging_without_queues_cuts_the_tail_at_its_delay(poisson, fleet_of, delay, value, extra):
+    fleet = fleet_of(2, workers=10**6)
+    run = poisson(hedged(fleet, delay), "random", rate=10, requests=250_000, seed=1)
+    assert mean(run) == pytest.approx(value, rel=0.005)
+    assert run.figures()["extra_load"] == pytest.approx(extra, abs=0.002)
+
+
+def duplicated(fleet_of):
+    """Two copies of every call, and servers that finish what they began."""
+    return hedged(fleet_of(100, stops=False), 0.0)
+
+
+def test_two_copies_without_cancellation_are_the_better_of_two_mm1(poisson, fleet_of):
+    run = poisson(duplicated(fleet_of), "random", rate=30, requests=150_000, warmup=3_000, seed=1)
+    assert run.latencies.mean() == pytest.approx(1.25, rel=0.02)
+
+
+@pytest.mark.parametrize(("load", "helps"), [(1 / 3 - 0.02, True), (1 / 3 + 0.02, False)])
+def test_duplication_helps_below_a_third_of_the_load_and_not_above(poisson, fleet_of, load, helps):
+    plan = {"rate": 100 * load, "requests": 60_000, "warmup": 3_000, "seed": 1}
+    once = poisson(fleet_of(100), "random", **plan)
+    twice = poisson(duplicated(fleet_of), "random", **plan)
+    assert (twice.latencies.mean() < once.latencies.mean()) == helps
+
+
+class FirstOfTheIdlest(Strategy):
+    """What not to do: a tie goes to the first in the list."""
+
+    name = "first_tie_for_test"
+
+    def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:
+        return min(eligible, key=lambda node: node.in_flight)
+
+
+def test_ties_for_the_first_in_the_list_feed_a_black_hole_everything(poisson, fleet_of):
+    broken = SimServer("broken", EXPONENTIAL, error_rate=1.0)
+    run = poisson(Scenario([broken, *fleet_of(9)]), FirstOfTheIdlest, rate=8.1, requests=2_000)
+    assert (run.outcomes != "ok").all()
+
+
+class Stale(Strategy):
+    """Looks at a board of calls in flight that is written anew once a second; of so many at random."""
+
+    name = "stale_for_test"
+    looks = 2
+
+    def __init__(self) -> None:
+        self.written, self.board = -1.0, {}
+
+    def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:
+        if now // 1.0 > self.written:
+            self.written, self.board = now // 1.0, {node: node.in_flight for node in eligible}
+        seen = eligible if self.looks == 0 else rng.sample(eligible, self.looks)
+        least = min(self.board[node] for node in seen)
+        return rng.choice([node for node in seen if self.board[node] == least])
+
+
+class StaleLeast(Stale):
+    name = "stale_least_for_test"
+    looks = 0
+
+
+@pytest.mark.parametrize(("strategy", "value"), [(Stale, 2.977), (StaleLeast, 4.017)])
+def test_old_news_makes_the_least_loaded_a_herd(poisson, fleet_of, strategy, value):
+    """Mitzenmacher's periodic updates: with a board one second old, two looks beat looking everywhere."""
+    run = poisson(fleet_of(100), strategy, rate=90, requests=150_000, warmup=20_000, seed=1)
+    assert mean(run) == pytest.approx(value, rel=0.08)

@@ -20,6 +20,7 @@ MODEL = service.deterministic(1.0)
         ({"fail_time": math.nan}, "a: fail_time must be"),
         ({"weight": 0}, "a: weight must be"),
         ({"max_queue": -1}, "a: max_queue must be"),
+        ({"max_in_flight": 0}, "a: max_in_flight must be"),
     ],
 )
 def test_a_server_out_of_bounds_names_the_field(properties, message):
@@ -27,30 +28,9 @@ def test_a_server_out_of_bounds_names_the_field(properties, message):
         SimServer(**{"name": "a", "service": MODEL, **properties})
 
 
-def test_what_is_not_simulated_yet_is_refused_not_ignored():
-    with pytest.raises(TypeError, match="max_in_flight"):
-        SimServer("a", MODEL, max_in_flight=3)
-    with pytest.raises(TypeError, match="resilience"):
-        Scenario([SimServer("a", MODEL)], resilience=None)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: At(-1, "a", fail=True), "t must be"),
-        (lambda: At(1, "a"), "changes nothing"),
-        (lambda: At(1, "a", leave=True, join=True), "at the same time"),
-        (lambda: At(1, "a", error_rate=2), "error_rate must lie"),
-    ],
-)
-def test_an_impossible_change_says_what_is_wrong(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-def test_setting_a_number_to_zero_or_healing_is_a_change():
-    assert At(1, "a", error_rate=0.0).error_rate == 0.0
-    assert At(1, "a", fail=False).fail is False
+def test_resilience_of_another_type_is_refused():
+    with pytest.raises(TypeError, match="resilience must be a mcpnb"):
+        Scenario([SimServer("a", MODEL)], resilience={"retry": 2})
 
 
 @pytest.mark.parametrize(
@@ -74,3 +54,17 @@ def test_a_server_that_joins_before_it_leaves_is_not_there_at_the_start():
 def test_a_scenario_is_a_value():
     one, two = (Scenario([SimServer("a", MODEL)], [At(1, "a", fail=True)]) for _ in range(2))
     assert one == two
+
+
+def test_the_capacity_is_that_of_the_servers_there_at_the_start():
+    fleet = [SimServer("a", MODEL, workers=3), SimServer("b", MODEL), SimServer("c", MODEL)]
+    assert Scenario(fleet, [At(5, "c", join=True)]).capacity == 4
+
+
+def test_behind_a_bulkhead_the_network_takes_capacity_too():
+    assert SimServer("a", MODEL, workers=2, rtt=1.0, max_in_flight=2).capacity == 1.0
+    assert SimServer("a", MODEL, workers=2, rtt=1.0, max_in_flight=9).capacity == 2.0
+
+
+def test_a_server_that_fails_everything_has_no_limit():
+    assert SimServer("a", MODEL, error_rate=1.0).capacity == math.inf
