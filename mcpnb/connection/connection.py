@@ -11,51 +11,55 @@ is worth retrying is decided far above.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import mcp_types
-from mcp.shared.dispatcher import ProgressFnT
+from mcp import Client
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-from mcpnb.config import ServerConfig, redact, secrets_of
+from mcpnb.config import ServerConfig, hush, redact, secrets_of
 from mcpnb.errors import ConnectError
 from mcpnb.model import Event, ServerState
 
+from .chatter import Chatter
 from .faults import Fault
 from .listing import KINDS, Kind, Listing
 from .pace import Pace, backoff
+from .questions import Answering, Questions
+from .requests import Requests
 from .session import Session
 from .stderr import StderrTail
 from .warm import begin
 
-__all__ = ["Connection", "OnProgress"]
+__all__ = ["Connection"]
 
-OnProgress = Callable[[float, float | None, str | None], Awaitable[None] | None]
-"""Called with progress, total and message, as far as the server tells them."""
+T = TypeVar("T")
 
 
-class Connection:
+class Connection(Requests):
     """One server of a fleet. Made on any thread, used on the loop that called `start`.
 
     Args:
         config: The server.
         on_change: Called on the loop, synchronously, with this connection and an event of kind
-            `server_state`, `tools_changed`, `listing_failed` or `server_log`.
+            `server_state`, `tools_changed`, `listing_failed`, `server_log`, `resource_updated`,
+            `elicitation_declined` or `sampling_declined`.
         rng: For jitter.
         connect_timeout: Seconds for one attempt to connect and list.
         clock: Monotonic seconds.
         pace: Every other duration.
+        answering: Who answers what the server asks; by default nobody.
     """
 
     def __init__(
         self, config: ServerConfig, *, on_change: Callable[[Connection, Event], None], rng: random.Random,
         connect_timeout: float = 15.0, clock: Callable[[], float] = time.monotonic, pace: Pace | None = None,
+        answering: Answering | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.name = config.name
@@ -67,11 +71,17 @@ class Connection:
         self.protocol: str | None = None
         self.server_name: str | None = None
         self.server_version: str | None = None
+        self.completes = False
+        """Whether the server completes arguments of prompts and templates."""
         self.connected_at: float | None = None
         """Unix time; None while it is not connected."""
         self._on_change, self._rng, self._clock = on_change, rng, clock
         self._connect_timeout, self._pace = connect_timeout, pace or Pace()
+        self._chatter = Chatter(clock)
+        self._questions = Questions(config.name, answering or Answering(), self._tell)
         self._secrets = secrets_of(config)
+        self._release: Callable[[], None] = lambda: None
+        """Ends the hiding of our secrets in what libraries log."""
         self._stderr: StderrTail | None = None
         self._session: Session | None = None
         """The session that takes calls."""
@@ -79,6 +89,7 @@ class Connection:
         """The session there is, connected or not yet."""
         self._supervisor: asyncio.Task[None] | None = None
         self._retired: set[asyncio.Task[None]] = set()
+        self._subscribed: dict[str, None] = {}
         self._settled = asyncio.Event()
         self._again = asyncio.Event()
         self._retry_at: float | None = None
@@ -116,8 +127,9 @@ class Connection:
         """Begin to connect, on the running loop; returns at once. Without effect a second time."""
         if self._supervisor is None and not self._closing:
             if self.config.transport == "stdio":
-                self._stderr = StderrTail(self._redacted)
+                self._stderr = StderrTail(self.redacted)
             begin()
+            self._release = hush(self._secrets)
             self._enter("connecting")
             self._supervisor = asyncio.create_task(self._supervise(), name=f"mcpnb {self.name}")
             self._supervisor.add_done_callback(self._supervised)
@@ -155,6 +167,7 @@ class Connection:
             await self._finished(tasks)
         if self._stderr is not None:
             self._stderr.close()
+        self._release()
         self._settled.set()
         if self.state != "disconnected":
             self._enter("disconnected")
@@ -167,49 +180,47 @@ class Connection:
         if late:
             await asyncio.wait(late, timeout=self._pace.reap_timeout)
 
-    # -- calls ---------------------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------------------
 
-    async def call_tool(
-        self,
-        tool: str,
-        arguments: dict[str, Any],
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - kept by the flight, which is cheaper
-        on_progress: OnProgress | None = None,
-    ) -> mcp_types.CallToolResult:
-        """Call a tool, once. A result that the tool marked as an error is returned like any other.
+    def exchange(
+        self, what: str, send: Callable[[Client], Awaitable[T]], timeout: float | None
+    ) -> Awaitable[T]:
+        """One request over the session there is; see `Requests`."""
+        return self._usable().exchange(what, send, timeout)
 
-        `timeout` is in seconds.
+    async def subscribe(self, uri: str) -> None:
+        """Have an event `resource_updated` told whenever a resource changes, across reconnections.
 
-        Raises:
-            ConnectError: It was certainly not executed.
-            ServerDisconnected: The server went away meanwhile; it may have been executed.
-            CallTimeout: No answer in time; it may have been executed.
-            ToolError: The answer is an error of the protocol (`code`), or does not fit it.
+        One is also told after a gap in which nobody listened. Raises as `call_tool` does; `ToolError` when
+        the server does not tell of changes.
         """
-        progress = None if on_progress is None else _awaitable(on_progress)
-        return await self._usable().exchange(
-            tool, lambda client: client.call_tool(tool, arguments, progress_callback=progress), timeout
-        )
+        subscriptions = self._usable().subscriptions
+        if uri in self._subscribed:
+            return
+        self._subscribed[uri] = None  # before the server agrees: an update may come with its agreement
+        try:
+            await subscriptions.add(uri)
+        except BaseException:
+            self._subscribed.pop(uri, None)
+            raise
 
-    async def read_resource(
-        self,
-        uri: str,
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - as in call_tool
-    ) -> mcp_types.ReadResourceResult:
-        """Read a resource, once. Raises as `call_tool` does."""
-        return await self._usable().exchange(uri, lambda client: client.read_resource(uri), timeout)
+    async def unsubscribe(self, uri: str) -> None:
+        """Hear no more of a resource. Raises as `call_tool` does."""
+        if uri in self._subscribed:
+            del self._subscribed[uri]
+            if self._session is not None and not self._session.lost.is_set():
+                await self._session.subscriptions.drop(uri)
 
-    async def get_prompt(
-        self,
-        name: str,
-        arguments: dict[str, str] | None = None,
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - as in call_tool
-    ) -> mcp_types.GetPromptResult:
-        """Get a prompt, once. Raises as `call_tool` does."""
-        return await self._usable().exchange(name, lambda client: client.get_prompt(name, arguments), timeout)
+    async def announce_roots(self) -> None:
+        """Tell the server that the roots are others now, where its era has a notification for that.
+
+        Since 2026-07-28 there is none: a server asks anew whenever it wants to know. While the server is
+        away nothing is sent; it asks when it is back.
+        """
+        session = self._session
+        if session is not None and session.protocol in HANDSHAKE_PROTOCOL_VERSIONS:
+            changed = mcp_types.RootsListChangedNotification()
+            await session.exchange("roots", lambda client: client.session.send_notification(changed))
 
     def _usable(self) -> Session:
         if self._session is not None and self.state != "draining":
@@ -275,8 +286,9 @@ class Connection:
         # A server of the handshake era is spared the probe: some answer it only by 10 s of silence.
         legacy = self.protocol in HANDSHAKE_PROTOCOL_VERSIONS
         self._current = Session(
-            self.config, self, stderr=self._stderr, redact=self._redacted, legacy=legacy,
-            connect_timeout=self._connect_timeout, pace=self._pace, rng=self._rng, clock=self._clock,
+            self.config, self, stderr=self._stderr, questions=self._questions, redact=self.redacted,
+            legacy=legacy, connect_timeout=self._connect_timeout, pace=self._pace, rng=self._rng,
+            clock=self._clock,
         )  # fmt: skip
         return self._current
 
@@ -335,23 +347,37 @@ class Connection:
 
     def on_log(self, level: str, text: str) -> None:
         """Words for people."""
-        self._tell("server_log", f"{level}: {text}", level=level)
+        said = self._chatter.heard(text)
+        if said is not None:
+            self._tell("server_log", f"{level}: {said}", level=level)
+
+    def on_resource(self, uri: str) -> None:
+        """News of a resource that somebody subscribed to."""
+        # What is on its way when somebody unsubscribes is no news; a part of a subscribed resource is.
+        if any(uri.startswith(wanted) for wanted in self._subscribed):
+            self._tell("resource_updated", uri, uri=self.redacted(uri))
+
+    def subscribed(self) -> tuple[str, ...]:
+        """The resources whose changes are wanted, by whichever session there is."""
+        return tuple(self._subscribed)
 
     def _learn(self, session: Session) -> None:
         if session.client is None:
             return
         self.protocol = session.protocol
+        self.completes = session.client.server_capabilities.completions is not None
         info = session.client.server_info
         self.server_name = info.name if info is not None else None
         self.server_version = (info.version or None) if info is not None else None
 
     # -- telling -------------------------------------------------------------------------------------------
 
-    def _redacted(self, text: str) -> str:
+    def redacted(self, text: str) -> str:
+        """The text without this server's secrets."""
         return redact(text, self._secrets)
 
     def _enter(self, state: ServerState, reason: str | None = None) -> None:
-        reason = None if reason is None else self._redacted(reason)
+        reason = None if reason is None else self.redacted(reason)
         if (state, reason) == (self.state, self.last_error):
             return
         previous, self.state, self.last_error = self.state, state, reason
@@ -360,7 +386,7 @@ class Connection:
         )
 
     def _tell(self, kind: str, detail: str, **data: object) -> None:
-        event = Event(at=time.time(), kind=kind, server=self.name, detail=self._redacted(detail), data=data)
+        event = Event(at=time.time(), kind=kind, server=self.name, detail=self.redacted(detail), data=data)
         try:
             self._on_change(self, event)
         except Exception as error:  # noqa: BLE001 - an observer's failure must not cost the connection
@@ -369,12 +395,3 @@ class Connection:
     @staticmethod
     def _complain(message: str, error: BaseException) -> None:
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
-
-
-def _awaitable(on_progress: OnProgress) -> ProgressFnT:
-    async def call(progress: float, total: float | None, message: str | None) -> None:
-        waiting = on_progress(progress, total, message)
-        if inspect.isawaitable(waiting):
-            await waiting
-
-    return call

@@ -37,6 +37,7 @@ class Flight:
         "cut_by",
         "deadline",
         "fault",
+        "number",
         "ours",
         "status",
         "timeout",
@@ -47,6 +48,8 @@ class Flight:
         self.timeout = timeout
         self.ours = ours
         """Not a caller's: a listing, a health check."""
+        self.number = 0
+        """In the order of departure, from 1."""
         self.deadline = math.inf
         """On the loop's clock."""
         self.fault: Fault | None = None
@@ -99,6 +102,8 @@ class Flights:
     def __init__(self) -> None:
         self.callers = 0
         """How many of them callers wait for."""
+        self.departed = 0
+        """How many there have been."""
         self._on_idle: Callable[[], None] | None = None
         self._all: set[Flight] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -108,6 +113,8 @@ class Flights:
     def depart(self, flight: Flight) -> None:
         """Take a flight in; its deadline begins to run."""
         self._all.add(flight)
+        self.departed += 1
+        flight.number = self.departed
         if not flight.ours:
             self.callers += 1
         if flight.timeout is not None:
@@ -125,6 +132,10 @@ class Flights:
             self.callers -= 1
             if self._on_idle is not None and not self.callers:
                 self._on_idle()
+
+    def any_of_first(self, number: int) -> bool:
+        """Whether a caller still waits for one of the first `number` that departed."""
+        return any(not flight.ours and flight.number <= number for flight in self._all)
 
     def when_idle(self, call: Callable[[], None]) -> None:
         """Call it once no caller waits any more: now, or when the last of them has what he waits for."""

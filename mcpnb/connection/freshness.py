@@ -41,6 +41,10 @@ _CHANGED: Mapping[type[object], tuple[Kind, ...]] = {
 """What to list again: by notification and by event."""
 
 
+_REFUSALS = frozenset({mcp_types.METHOD_NOT_FOUND, mcp_types.INVALID_REQUEST, mcp_types.INVALID_PARAMS})
+"""Answers after which asking for a subscription again is useless. Others come from what is in between."""
+
+
 class _Announced(TypedDict):
     """Which changes to subscribe to."""
 
@@ -95,9 +99,13 @@ class Freshness:
         announced = _announced(client.server_capabilities)
         wanted = client.protocol_version in MODERN_PROTOCOL_VERSIONS and any(announced.values())
         attempt = 0
-        while wanted and await self._hear_out(client, announced):
-            attempt += 1
-            await asyncio.sleep(self._session.backoff(attempt))
+        while wanted:
+            began = self._session.clock()
+            wanted = await self._hear_out(client, announced)
+            lived = self._session.clock() - began
+            attempt = 0 if lived >= self._session.pace.stable_after else attempt + 1
+            if wanted:
+                await asyncio.sleep(self._session.backoff(attempt))
         self._tuned_in.set()
 
     async def _hear_out(self, client: Client, announced: _Announced) -> bool:
@@ -113,7 +121,7 @@ class Freshness:
         except SubscriptionLost:
             self._session.suspect()
         except MCPError as error:
-            if error.code != mcp_types.CONNECTION_CLOSED:
+            if error.code in _REFUSALS:
                 self._session.listener.on_log("info", f"it announces no changes: {error.message}")
                 return False
         return True
@@ -127,6 +135,8 @@ class Freshness:
         async with anyio.create_task_group() as tasks:
             for kind in kinds:
                 tasks.start_soon(self._list_one, kind, within, found)
+        if "tools" in found:
+            self._session.outputs.learn(found["tools"])
         if found:
             self._session.listener.on_listing(self._session, found)
 

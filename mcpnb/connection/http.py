@@ -10,6 +10,9 @@ It classifies nothing (`faults` does) and decides nothing about the session (`se
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -34,7 +37,14 @@ _TIMEOUT = httpx2.Timeout(30.0, connect=5.0, read=300.0)
 # Below the 5 s after which uvicorn and Node close idle connections: a request must not meet the closing.
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=4.0)
 
-_IN_ORDER = (b'"method":"initialize"', b'"method":"notifications/initialized"')
+_MAX_EVENT = 256 * 1024 * 1024
+"""Bytes of one event, as of one line over stdio: the SDK's own 1 MiB is less than one picture takes."""
+
+_PROBE, _HANDSHAKE = b'"method":"server/discover"', b'"method":"initialize"'
+_IN_ORDER = (_HANDSHAKE, b'"method":"notifications/initialized"')
+_OUTAGE = frozenset({429, 502, 503, 504})
+"""Statuses that say nothing of the server's era; an old server may answer what it does not know with 500."""
+
 _CANCELLATION = b'"method":"notifications/cancelled"'
 _METHOD_IS_WITHIN = 120
 """Bytes of a JSON-RPC message in which the SDK has written the method."""
@@ -57,7 +67,7 @@ class WatchedHttp(httpx2.AsyncClient):
         pace: Pace,
         answers_elsewhere: bool = False,
     ) -> None:
-        super().__init__(headers=dict(headers), timeout=_TIMEOUT, limits=_LIMITS)
+        super().__init__(headers=dict(headers), timeout=_TIMEOUT, limits=_LIMITS, verify=_tls())
         self._where, self._report, self.pace = where, report, pace
         self.answers_elsewhere = answers_elsewhere
         """SSE: a POST only delivers; the answer comes over the one stream."""
@@ -65,12 +75,19 @@ class WatchedHttp(httpx2.AsyncClient):
         self.last_status: int | None = None
         self.gone = False
         """True once there is nobody left to say goodbye to."""
+        self._probed_in_vain = False
+        """The question for the era never reached a server."""
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send it; answer with a substitute where the SDK would be hurt by the truth."""
         flight = FLIGHT.get()
         if request.method == "DELETE":
             return await self._farewell(request, options)
+        if request.method == "POST":
+            await request.aread()  # the one that follows a redirect has a body that was not read yet
+            if self._probed_in_vain and _HANDSHAKE in request.content[:_METHOD_IS_WITHIN]:
+                # The SDK takes an outage for an old server, and one that is back by now would stay one.
+                return httpx2.Response(502, request=request)
         if request.method == "POST" and self._can_wait(request.content[:_METHOD_IS_WITHIN]):
             task = asyncio.create_task(self._post_beside(request, flight, options))
             self._background.add(task)
@@ -102,13 +119,29 @@ class WatchedHttp(httpx2.AsyncClient):
                 "timeout": httpx2.Timeout(self.pace.courtesy).as_dict(),
             }
             flight = None
-        response = await self._send_watched(request, flight, options)
+        response = await self._send_following(request, flight, options)
         await response.aclose()
+        if response.status_code == 404 and self.answers_elsewhere and flight is not None:
+            self._tell(Fault("lost", "the server no longer knows this session"), flight)
         fault = flight.fault if flight is not None else None
         if flight is not None and (fault is not None or response.status_code >= 400):
             flight.cut(
                 fault or Fault("broken", f"HTTP {response.status_code} {response.reason_phrase}".rstrip())
             )
+
+    async def _send_following(
+        self, request: httpx2.Request, flight: Flight | None, options: dict[str, Any]
+    ) -> httpx2.Response:
+        """As the SDK does where it waits for the answer itself: follow redirects within the server."""
+        response = await self._send_watched(request, flight, options)
+        for _ in range(self.max_redirects):
+            onward = _onward(response)
+            if onward is None:
+                break
+            await response.aclose()
+            await onward.aread()
+            response = await self._send_watched(onward, flight, options)
+        return response
 
     async def _farewell(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         if not self.gone:
@@ -126,11 +159,14 @@ class WatchedHttp(httpx2.AsyncClient):
             response = await super().send(request, **options)
         except (httpx2.RequestError, OSError) as error:
             return self._substitute(request, flight, error)
-        fault = fault_of_response(response)
+        onward = _onward(response)
+        fault = None if onward is not None else _moved(response) or fault_of_response(response)
         if fault is not None:
             self._tell(fault, flight)
+        if response.status_code in _OUTAGE:
+            self._note_probe(request)
         self.last_status = response.status_code
-        if flight is not None:
+        if flight is not None and onward is None:
             flight.status = flight.status or response.status_code
         if response.headers.get("content-type", "").startswith("application/json"):
             return await self._whole(request, response, flight)
@@ -152,7 +188,12 @@ class WatchedHttp(httpx2.AsyncClient):
         self, request: httpx2.Request, flight: Flight | None, error: Exception
     ) -> httpx2.Response:
         self.broke(error, flight)
+        self._note_probe(request)
         return httpx2.Response(502, request=request)
+
+    def _note_probe(self, request: httpx2.Request) -> None:
+        if request.method == "POST" and _PROBE in request.content[:_METHOD_IS_WITHIN]:
+            self._probed_in_vain = True
 
     def broke(self, error: Exception, flight: Flight | None) -> None:
         """Tell of an error of the network."""
@@ -167,6 +208,39 @@ class WatchedHttp(httpx2.AsyncClient):
         if flight is not None:
             flight.met(fault)
         self._report(fault, flight)
+
+
+def _tls() -> ssl.SSLContext:
+    """What connections are secured with: made once, because reading the certificates stops the loop.
+
+    A notebook may correct its environment, which counts from the next attempt to connect.
+    """
+    return _tls_of(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@functools.cache
+def _tls_of(file: str | None, folder: str | None) -> ssl.SSLContext:
+    del file, folder  # httpx reads them itself
+    return httpx2.create_ssl_context()
+
+
+def _onward(response: httpx2.Response) -> httpx2.Request | None:
+    """The request that follows a redirect, by the SDK's rule: it keeps its method and stays at its server."""
+    there, sent = response.next_request, response.request
+    if there is None or there.method != sent.method:
+        return None
+    here, url = sent.url, there.url
+    upgrade = here.scheme == "http" and url.scheme == "https" and here.port is url.port is None
+    same = (here.scheme, here.port) == (url.scheme, url.port)
+    return there if here.host == url.host and (same or upgrade) else None
+
+
+def _moved(response: httpx2.Response) -> Fault | None:
+    """A redirect that is not followed: headers and arguments were meant for the server that we know."""
+    if response.next_request is None:
+        return None
+    address = response.next_request.url.copy_with(userinfo=b"", query=None, fragment=None)
+    return Fault("refused", f"HTTP {response.status_code}: it says that it has moved to {address}")
 
 
 class _WatchedStream(httpx2.AsyncByteStream):
@@ -219,7 +293,10 @@ async def http_transport(url: str, client: WatchedHttp) -> AsyncGenerator[Transp
             async with sse_client(url, httpx_client_factory=_factory(client)) as streams:
                 yield streams
         else:
-            async with client, streamable_http_client(url, http_client=client) as streams:
+            async with (
+                client,
+                streamable_http_client(url, http_client=client, max_sse_event_size=_MAX_EVENT) as streams,
+            ):
                 yield streams
     finally:
         client.drop_background()

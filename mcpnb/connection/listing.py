@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar
 
 import mcp_types
 from mcp import Client
+from mcp.shared.uri_template import InvalidUriTemplate, UriTemplate
 
 __all__ = ["KINDS", "Kind", "Listing", "fetch", "offered"]
 
@@ -29,6 +31,31 @@ class Listing:
     resources: tuple[mcp_types.Resource, ...] = ()
     templates: tuple[mcp_types.ResourceTemplate, ...] = ()
     prompts: tuple[mcp_types.Prompt, ...] = ()
+
+    def resource(self, uri: str) -> str | None:
+        """What a resource is listed as: its URI, else the template that it fits; None when neither is."""
+        if any(resource.uri == uri for resource in self.resources):
+            return uri
+        templates = (template.uri_template for template in self.templates)
+        return next((text for text in templates if text == uri or _fits(uri, text)), None)
+
+    def prompt(self, name: str) -> mcp_types.Prompt | None:
+        """The prompt of that name."""
+        return next((prompt for prompt in self.prompts if prompt.name == name), None)
+
+
+def _fits(uri: str, template: str) -> bool:
+    parsed = _parsed(template)
+    return parsed is not None and parsed.match(uri) is not None
+
+
+@lru_cache(maxsize=1024)
+def _parsed(template: str) -> UriTemplate | None:
+    """None for one that nobody can match, which a server may list all the same."""
+    try:
+        return UriTemplate.parse(template)
+    except InvalidUriTemplate:
+        return None
 
 
 class _Page(Protocol):

@@ -20,20 +20,24 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 import mcp_types
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.session import IncomingMessage
 
 from mcpnb.config import ServerConfig
 from mcpnb.errors import CallTimeout, ConnectError, McpnbError, ServerDisconnected, ToolError, flatten
 
 from .answers import translate
+from .discretion import discreet_cause
 from .faults import Fault
 from .flight import FLIGHT, Flight, Flights
 from .freshness import Freshness
 from .health import Health
 from .listing import Kind
+from .outputs import Outputs
 from .pace import Pace, backoff
+from .questions import Questions
 from .stderr import StderrTail
+from .subscriptions import Subscriptions
 from .warm import warm
 from .wires import open_wire
 
@@ -65,14 +69,22 @@ class SessionListener(Protocol):
         """The server said something for people."""
         ...
 
+    def on_resource(self, uri: str) -> None:
+        """A resource that is subscribed to has changed, or may have."""
+        ...
+
+    def subscribed(self) -> tuple[str, ...]:
+        """The resources whose changes are wanted."""
+        ...
+
 
 class Session:
     """One attempt to connect and, if it succeeds, the session until its end. Not used again."""
 
     def __init__(
         self, config: ServerConfig, listener: SessionListener, *, stderr: StderrTail | None,
-        redact: Callable[[str], str], legacy: bool, connect_timeout: float, pace: Pace, rng: random.Random,
-        clock: Callable[[], float],
+        questions: Questions, redact: Callable[[str], str], legacy: bool, connect_timeout: float, pace: Pace,
+        rng: random.Random, clock: Callable[[], float],
     ) -> None:  # fmt: skip
         self.name, self.config = config.name, config
         self.wire = open_wire(config, self, stderr, pace)
@@ -86,7 +98,8 @@ class Session:
         self.client: Client | None = None
         self.protocol: str | None = None
         self.listener, self._legacy, self._connect_timeout = listener, legacy, connect_timeout
-        self.pace, self.rng, self._clock, self._redact = pace, rng, clock, redact
+        self.pace, self.rng, self.clock, self._redact = pace, rng, clock, redact
+        self._questions = questions
         self._scope = anyio.CancelScope()
         self._leave = asyncio.Event()
         self._patience: asyncio.TimerHandle | None = None
@@ -95,15 +108,17 @@ class Session:
         self._tell_apart = config.transport in {"http", "sse"}
         self._last_seen = clock()
         self._health = Health(self)
+        self._subscriptions: Subscriptions | None = None
         self.freshness = Freshness(self)
+        self.outputs = Outputs()
 
     # -- the owner task ------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Enter the client, serve, leave. Raises nothing but the cancellation of its own task."""
-        self._scope.deadline = anyio.current_time() + self._connect_timeout
         errors: list[BaseException] = []
         try:
+            self._scope.deadline = anyio.current_time() + self._connect_timeout
             with self._scope:
                 async with self._new_client() as client:
                     await self._serve(client)
@@ -119,25 +134,32 @@ class Session:
             cache=None,
             message_handler=self._on_message,
             logging_callback=self._on_log,
+            # Since 2026-07-28 servers log only for calls that say from which level on.
+            log_level="info",
+            **self._questions.callbacks(),
         )
 
     async def _serve(self, client: Client) -> None:
         """Everything between entering the client and leaving it. Nothing here outlives the session."""
         self.client, self.protocol = client, client.protocol_version
+        self.outputs.stand_before(client.session)
+        self._questions.attach(client)
         remaining = self._scope.deadline - anyio.current_time()
         self._scope.deadline = math.inf
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.freshness.listen, client)
             await self.freshness.list_all(client, within=min(remaining, self.pace.listing_timeout))
             await warm()
+            self._subscriptions = Subscriptions(self, tasks)
             self._open()
+            tasks.start_soon(self._subscriptions.resume, self.listener.subscribed())
             tasks.start_soon(self.freshness.keep)
             tasks.start_soon(self._health.watch)
             await self._leave.wait()
             tasks.cancel_scope.cancel()
 
     def _open(self) -> None:
-        self._last_seen = self._clock()
+        self._last_seen = self.clock()
         if not self.lost.is_set():
             self.opened = True
             self.listener.on_open(self)
@@ -169,9 +191,29 @@ class Session:
         """Whether requests are in flight."""
         return self._flights.callers > 0
 
+    @property
+    def sent(self) -> int:
+        """How many requests there have been."""
+        return self._flights.departed
+
+    def waits_for_first(self, number: int) -> bool:
+        """Whether a caller still waits for one of the first `number` requests."""
+        return self._flights.any_of_first(number)
+
     def quiet_for(self, seconds: float) -> bool:
         """Whether nothing was heard of the server for that long, and nobody waits for it."""
-        return not self.busy and self._clock() - self._last_seen >= seconds
+        return not self.busy and self.clock() - self._last_seen >= seconds
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """Which resources it is subscribed to.
+
+        Raises:
+            ConnectError: It is not connected.
+        """
+        if self._subscriptions is None or self.lost.is_set():
+            raise self._gone()
+        return self._subscriptions
 
     def suspect(self) -> None:
         """Something was odd: have the health looked at."""
@@ -243,21 +285,24 @@ class Session:
         """
         client = self.client
         if client is None or self.lost.is_set():
-            raise ConnectError(self.name, self.why.reason if self.why else "the connection has just ended")
+            raise self._gone()
         if flight is None:
             flight = Flight(self._flights, timeout)
         token = FLIGHT.set(flight) if self._tell_apart else None
         try:
             with flight:
                 answer = await send(client)
-                self._last_seen = self._clock()
+                self._last_seen = self.clock()
                 return answer
-        except Exception as error:
-            raise self._failed(flight, what, error) from error
+        except Exception as error:  # noqa: BLE001 - it goes on at once, in our words
+            raise self._failed(flight, what, error) from discreet_cause(error, self._redact)
         finally:
             if token is not None:
                 FLIGHT.reset(token)
         raise self._cut_short(flight, what)
+
+    def _gone(self) -> ConnectError:
+        return ConnectError(self.name, self.why.reason if self.why else "the connection has just ended")
 
     def _failed(self, flight: Flight, what: str, error: Exception) -> Exception:
         known = flight.fault
@@ -269,7 +314,9 @@ class Session:
         elif isinstance(failure, ServerDisconnected):
             self.suspect()
         elif isinstance(failure, ToolError):
-            self._last_seen = self._clock()
+            self._last_seen = self.clock()
+            if isinstance(error, MCPError):
+                self._questions.missed(error, what)
         return failure
 
     def _cut_short(self, flight: Flight, what: str) -> McpnbError:
@@ -288,8 +335,11 @@ class Session:
     async def _on_message(self, message: IncomingMessage) -> None:
         if isinstance(message, Exception):
             self.listener.on_log("error", f"it sent what cannot be read: {message}")
+        elif isinstance(message, mcp_types.ResourceUpdatedNotification):
+            self.listener.on_resource(str(message.params.uri))
         else:
             self.freshness.heard(message)
 
     async def _on_log(self, params: mcp_types.LoggingMessageNotificationParams) -> None:
-        self.listener.on_log(params.level, str(params.data))
+        said = str(params.data)
+        self.listener.on_log(params.level, f"{params.logger}: {said}" if params.logger else said)

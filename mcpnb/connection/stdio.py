@@ -37,6 +37,9 @@ __all__ = ["StdioProcess"]
 _MAX_LINE = 256 * 1024 * 1024
 """Bytes without a newline after which this is no message any more; images travel as lines of megabytes."""
 
+_OPENING = (b"{", b"[")
+"""How a message begins."""
+
 _POLL = 0.01
 """Seconds between looks at a dying process: asyncio's own `wait()` also waits for pipes that others hold."""
 
@@ -119,28 +122,31 @@ class StdioProcess:
                 size += len(first)
                 if rest:
                     for line in (b"".join(held), *rest[:-1]):
-                        await self._deliver(line, incoming)
+                        text = line.strip()
+                        # A flood of plain lines costs other servers' callers the loop: no await, no parser.
+                        if text.startswith(_OPENING):
+                            await self._deliver(text, incoming)
+                        elif text:
+                            self._noisy(text)
                     held, size = [rest[-1]], len(rest[-1])
         self._ended = True
         incoming.close()
         self._on_end()
 
     async def _deliver(
-        self, line: bytes, incoming: MemoryObjectSendStream[SessionMessage | Exception]
+        self, text: bytes, incoming: MemoryObjectSendStream[SessionMessage | Exception]
     ) -> None:
-        text = line.strip()
-        if not text:
-            return
         try:
-            if not text.startswith((b"{", b"[")):
-                raise ValueError("not JSON")  # noqa: TRY301 - spares the parser a flood of plain lines
             message = jsonrpc_message_adapter.validate_json(text, by_name=False)
         except ValueError:
-            self.noise += 1
-            if self.noise == 1:
-                self._on_noise(text[:200].decode("utf-8", "replace"))
+            self._noisy(text)
             return
         await incoming.send(SessionMessage(message))
+
+    def _noisy(self, text: bytes) -> None:
+        self.noise += 1
+        if self.noise == 1:
+            self._on_noise(text[:200].decode("utf-8", "replace"))
 
     async def _write(
         self,

@@ -184,7 +184,8 @@ class _Http:
             if isinstance(error, MCPError):
                 return Fault("refused", f"{self._where} refused: {error.message}")
             if isinstance(error, httpx2.SSEError):
-                return Fault("refused", f"{self._where} does not answer with a stream of events: {error}")
+                # Broken, because calls whose answers cannot be read were executed.
+                return Fault("broken", f"{self._where} does not answer with a stream of events: {error}")
         return None
 
     def _no_endpoint(self, status: int) -> str:

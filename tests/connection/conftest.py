@@ -7,6 +7,7 @@ import random
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from mcpnb.config import ServerConfig
-from mcpnb.connection import Connection, Pace
+from mcpnb.connection import Answering, Connection, Pace
 from mcpnb.model import Event
 
+ASKING = Path(__file__).parent / "servers" / "asking.py"
 ECHO = Path(__file__).parent / "servers" / "echo.py"
 OLD = Path(__file__).parent / "servers" / "old.py"
 
@@ -25,6 +27,16 @@ QUICK = Pace(backoff_base=0.01, backoff_cap=0.05)
 
 LIMIT = 20.0
 """Seconds after which a test has lost an event."""
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Recorder:
@@ -60,12 +72,16 @@ async def connected(
     connect_timeout: float = LIMIT,
     wait: bool = True,
     legacy: bool = False,
+    answering: Answering | None = None,
+    rng: random.Random | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[tuple[Connection, Recorder]]:
     """A started connection and its recorder; closed at the end."""
     recorder = Recorder()
     connection = Connection(
-        config, on_change=recorder, rng=random.Random(1), connect_timeout=connect_timeout, pace=pace
-    )
+        config, on_change=recorder, rng=rng or random.Random(1), connect_timeout=connect_timeout, pace=pace,
+        answering=answering, clock=clock,
+    )  # fmt: skip
     if legacy:
         connection.protocol = "2025-11-25"  # what it spoke last: it is greeted by the handshake
     connection.start()
@@ -90,8 +106,8 @@ def old(*how: str, name: str = "child", **more: object) -> ServerConfig:
 class HttpServer:
     """The echo server in a process of its own, at an address that it keeps across restarts."""
 
-    def __init__(self, kind: str, log: Path) -> None:
-        self.kind, self._log = kind, log
+    def __init__(self, kind: str, log: Path, script: Path = ECHO) -> None:
+        self.kind, self._log, self._script = kind, log, script
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -107,7 +123,7 @@ class HttpServer:
     def start(self) -> None:
         with self._log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ECHO), self.kind, str(self.port)],
+                [sys.executable, str(self._script), self.kind, str(self.port)],
                 stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         assert self.process.stdout is not None
@@ -131,6 +147,24 @@ def http_server(tmp_path: Path) -> Iterator[HttpServer]:
 @pytest.fixture
 def sse_server(tmp_path: Path) -> Iterator[HttpServer]:
     server = HttpServer("sse", tmp_path / "sse.log")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def asking_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
+    """The asking server over Streamable HTTP; nobody ends it, so a module's tests share it."""
+    server = HttpServer("http", tmp_path_factory.mktemp("asking") / "log", ASKING)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def asking_sse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
+    """The asking server over SSE."""
+    server = HttpServer("sse", tmp_path_factory.mktemp("asking") / "log", ASKING)
     server.start()
     yield server
     server.kill()

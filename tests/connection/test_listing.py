@@ -11,6 +11,7 @@ from mcpnb.config import ServerConfig
 from mcpnb.errors import ToolError
 
 from .conftest import QUICK, connected, old, stdio
+from .gate import gated
 
 pytestmark = pytest.mark.anyio
 
@@ -188,3 +189,26 @@ async def test_progress_reaches_the_caller_plain_or_awaited() -> None:
         await connection.call_tool("steps", {}, on_progress=lambda *progress: heard.append(progress))
         await connection.call_tool("steps", {}, on_progress=awaited)
     assert heard == [(1.0, 2.0, "half")] * 2
+
+
+async def test_a_subscription_that_breaks_is_opened_again_and_what_changed_meanwhile_is_learnt() -> None:
+    pace = dataclasses.replace(QUICK, subscribing=0.01)
+    async with gated() as (gate, config):
+        gate.verdicts = {"subscriptions/listen": "half"}
+        async with connected(config, pace=pace) as (connection, seen):
+            assert connection.state == "connected"
+            gate.mcp.add_tool(lambda: "here", name="bigger")  # and tells nobody
+            gate.verdicts = {}
+            await seen.until(lambda: "bigger" in names(connection))
+            assert connection.state == "connected"
+
+
+async def test_a_subscription_to_a_resource_that_breaks_is_opened_again_and_told() -> None:
+    async with gated() as (gate, config), connected(config) as (connection, seen):
+        await connection.subscribe("note://one")
+        streams = sum(method == "subscriptions/listen" for method, _ in gate.sent)
+        for task in tuple(gate.streams):
+            task.cancel()  # every stream ends in the middle
+        await seen.until(lambda: seen.of("resource_updated"))
+        assert sum(method == "subscriptions/listen" for method, _ in gate.sent) > streams
+        assert connection.state == "connected"

@@ -7,9 +7,11 @@
     stubborn    ignores the end of stdin and SIGTERM
     noise       prints a line that is no message before every message
     badcall     its answers to tools/call are no tool results
+    resources   has a resource, `note://1`, and tells of its changes; `mute` refuses to
 
-Its tools: `grow` adds one, `flood` prints `lines` to the wrong place, `wait` makes the file `mark` and never
-answers, `crash` says `text` on stderr and dies; any other answers its `text`, and then dies if told to `die`.
+Its tools: `grow` adds one, `touch` changes the resource, `flood` prints `lines` to the wrong place, `wait`
+makes the file `mark` and never answers, `crash` says `text` on stderr and dies; any other answers its `text`,
+and then dies if told to `die`.
 """
 
 import json
@@ -22,6 +24,7 @@ from pathlib import Path
 how = set(sys.argv[1:])
 listings = []
 extra = []
+subscribed = []
 NO_ANSWER = object()
 
 
@@ -50,6 +53,8 @@ def called(name: str, arguments: dict):
     if name == "grow":
         extra.append("grown")
         say({"method": "notifications/tools/list_changed"})
+    if name == "touch" and subscribed:
+        say({"method": "notifications/resources/updated", "params": {"uri": "note://1"}})
     if name == "flood":
         for n in range(arguments["lines"]):
             print(f'{{"level": "debug", "line": {n}}}')
@@ -63,19 +68,38 @@ def called(name: str, arguments: dict):
     return {"content": [{"type": "text", "text": text}]} if "badcall" not in how else {"content": 7}
 
 
+def about_resources(method: str, params: dict):
+    if method == "resources/list":
+        return {"resources": [{"uri": "note://1", "name": "one"}]}
+    if method == "resources/subscribe" and "mute" not in how:
+        subscribed.append(params["uri"])
+        return {}
+    if method == "resources/unsubscribe":
+        subscribed.remove(params["uri"])
+        return {}
+    return {"resourceTemplates": []} if method == "resources/templates/list" else None
+
+
+def handshake() -> dict:
+    return {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {
+            "tools": {"listChanged": True},
+            **({"resources": {"subscribe": True}} if "resources" in how else {}),
+        },
+        "serverInfo": {"name": "old", "version": "0.9"},
+    }
+
+
 def answer(method: str, params: dict):
-    if method == "initialize":
-        return {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {"tools": {"listChanged": True}},
-            "serverInfo": {"name": "old", "version": "0.9"},
-        }
+    if method in {"initialize", "ping"}:
+        return handshake() if method == "initialize" else {}
     if method == "server/discover" and "silent" in how:
         return NO_ANSWER
-    if method == "ping":
-        return {}
     if method == "tools/list":
         return tools(params.get("cursor"))
+    if method.startswith("resources/") and "resources" in how:
+        return about_resources(method, params)
     if method == "tools/call":
         return called(params["name"], params.get("arguments", {}))
     if method.endswith("/list"):

@@ -1,0 +1,138 @@
+"""Whether a server is still there: when it is asked, what it is asked, and what silence means."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import random
+import signal
+
+import pytest
+from mcp.server.mcpserver import MCPServer
+
+from mcpnb.config import ServerConfig
+
+from .conftest import LIMIT, QUICK, Clock, connected, old, stdio
+from .gate import gated
+
+pytestmark = pytest.mark.anyio
+
+ERAS = ["2026-07-28", "2025-06-18"]
+HASTY = dataclasses.replace(QUICK, health_timeout=0.1, health_pause=0.001)
+
+
+class Rounds(random.Random):
+    """Counts the rounds of the health check: each draws its jitter."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.jitter: list[float] = []
+        self._news = asyncio.Event()
+
+    def uniform(self, a: float, b: float) -> float:
+        drawn = super().uniform(a, b)
+        if (a, b) == (0.8, 1.2):
+            self.jitter.append(drawn)
+            self._news.set()
+        return drawn
+
+    async def more(self, rounds: int) -> None:
+        """Wait for that many more rounds to begin."""
+        wanted = len(self.jitter) + rounds
+        async with asyncio.timeout(LIMIT):
+            while len(self.jitter) < wanted:
+                self._news.clear()
+                await self._news.wait()
+
+
+def asked(gate, question: str) -> int:
+    return sum(method == question for method, _ in gate.sent)
+
+
+@pytest.mark.parametrize(
+    ("legacy", "question", "never"),
+    [(True, "ping", "server/discover"), (False, "server/discover", "ping")],
+    ids=["2025-11-25", "2026-07-28"],
+)
+async def test_a_quiet_server_is_asked_the_cheapest_question_of_its_era(legacy, question, never) -> None:
+    clock, rounds = Clock(), Rounds()
+    async with (
+        gated(health_interval=0.01) as (gate, config),
+        connected(config, pace=HASTY, legacy=legacy, clock=clock, rng=rounds) as (connection, seen),
+    ):
+        before, others = asked(gate, question), asked(gate, never)
+        await rounds.more(5)
+        assert asked(gate, question) == before  # by the clock it has just been heard of
+        clock.now += 1.0
+        await rounds.more(2)
+        assert asked(gate, question) == before + 1
+        await rounds.more(3)
+        assert (asked(gate, question), asked(gate, never)) == (before + 1, others)  # it answered: not quiet
+        assert seen.states() == ["connecting", "connected"]
+        assert connection.state == "connected"
+
+
+async def test_the_interval_is_jittered_so_that_servers_are_not_asked_all_at_once() -> None:
+    rounds = Rounds()
+    async with connected(old(health_interval=0.001), pace=HASTY, rng=rounds):
+        await rounds.more(20)
+    assert len(set(rounds.jitter)) == len(rounds.jitter)
+    assert min(rounds.jitter) >= 0.8
+    assert max(rounds.jitter) <= 1.2
+
+
+async def test_a_server_with_traffic_is_not_asked() -> None:
+    clock, rounds = Clock(), Rounds()
+    async with (
+        gated(health_interval=0.01) as (gate, config),
+        connected(config, pace=HASTY, clock=clock, rng=rounds) as (connection, _),
+    ):
+        before = asked(gate, "server/discover")
+        for _ in range(5):
+            clock.now += 0.002
+            await connection.call_tool("echo", {"text": "x"})
+            await rounds.more(1)
+        assert asked(gate, "server/discover") == before
+
+
+@pytest.mark.parametrize("config", [stdio(health_interval=1000), old(health_interval=1000)], ids=ERAS)
+async def test_a_killed_idle_child_is_noticed_without_being_asked(config) -> None:
+    async with connected(config) as (connection, seen):
+        killed = connection.pid
+        os.kill(killed, signal.SIGKILL)
+        await seen.until(lambda: seen.states().count("connected") == 2)
+        assert connection.pid != killed
+        assert any("SIGKILL" in event.detail for event in seen.of("server_state"))
+
+
+async def test_a_stopped_idle_child_is_noticed_by_its_silence_and_replaced() -> None:
+    async with connected(old(health_interval=0.02), pace=HASTY) as (connection, seen):
+        stopped = connection.pid
+        os.kill(stopped, signal.SIGSTOP)
+        await seen.until(lambda: seen.states().count("connected") == 2)
+        assert seen.states()[2:4] == ["degraded", "reconnecting"]
+        assert connection.pid != stopped
+
+
+async def test_a_stopped_child_that_goes_on_in_time_is_well_again() -> None:
+    patient = dataclasses.replace(HASTY, health_timeout=1.0)
+    async with connected(old(health_interval=0.02), pace=patient) as (connection, seen):
+        os.kill(connection.pid, signal.SIGSTOP)
+        try:
+            await seen.until(lambda: connection.state == "degraded")
+        finally:
+            os.kill(connection.pid, signal.SIGCONT)
+        await seen.until(lambda: connection.state == "connected")
+        assert seen.states() == ["connecting", "connected", "degraded", "connected"]
+
+
+async def test_a_server_in_this_process_is_not_asked() -> None:
+    rounds, clock = Rounds(), Clock()
+    server = MCPServer("here", log_level="ERROR")
+    config = ServerConfig("here", "in-process", target=server, health_interval=0.001)
+    async with connected(config, pace=HASTY, rng=rounds, clock=clock) as (connection, _):
+        heard = connection._session._last_seen
+        clock.now += 100
+        await rounds.more(5)
+        assert connection._session._last_seen == heard
