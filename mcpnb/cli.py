@@ -2,7 +2,9 @@
 
 It owns arguments, exit statuses and what a terminal shows. What a command does, other rooms do.
 
-Exit status: 0 when everything asked for worked, 1 when something did not, 2 when it could not be asked.
+Exit status: 0 when everything asked for worked, 1 when something did not, 2 when it could not be asked. For
+`status` that is: 0 every server takes calls, 1 at least one does not, 2 the configuration cannot work.
+Servers that the configuration disables are listed and do not count.
 """
 
 from __future__ import annotations
@@ -11,16 +13,20 @@ import argparse
 import importlib.util
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mcpnb.errors import ArgumentError, ConfigError, McpnbError, ToolNotFound
+from mcpnb.model import USABLE_STATES
 
 if TYPE_CHECKING:
     from mcpnb.client import MultiServerClient
@@ -43,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot write ° must not end the demo
     try:
-        return options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return options.run(options)
     except (ConfigError, ToolNotFound, ArgumentError, _Misuse) as error:
         return _complain(error, MISUSED)
     except McpnbError as error:
@@ -54,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # `mcpnb status mcp.json | head -1`: whoever reads has read enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+
+
+def _warn(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
+    """A warning in one line: where in our code it was found is of no use on a command line."""
+    del category, where, more
+    print(f"mcpnb: warning: {message}", file=sys.stderr)
 
 
 class _Misuse(Exception):
@@ -177,27 +191,48 @@ def _add_status(commands: Any) -> None:
         commands, "status", _status, "connect to the servers of a configuration and show their state"
     )
     _add_source(parser)
-    parser.add_argument("--json", action="store_true", help="machine-readable output")
-
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="an MCP configuration (JSON), or the URL of a server")
-    parser.add_argument(
-        "--timeout", type=float, default=15.0, help="seconds to wait for a server (default: 15)"
+    parser.add_argument("--json", action="store_true", help="machine-readable output: a list of objects")
+    parser.epilog = (
+        "Exit status: 0 when every server takes calls, 1 when one does not, 2 when the configuration cannot "
+        "work. Servers that the configuration disables do not count."
     )
 
 
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    about = "an MCP configuration (JSON), the URL of a server, or - for a configuration on standard input"
+    parser.add_argument("file", metavar="FILE", help=about)
+    parser.add_argument(
+        "--timeout", type=seconds, default=15.0, help="seconds to wait for a server (default: 15)"
+    )
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be greater than 0")
+    return value
+
+
+STATUS_KEYS = (
+    "server", "state", "transport", "protocol", "version", "region", "tags", "weight", "priority", "tools",
+    "resources", "prompts", "in_flight", "queued", "calls", "errors", "error_rate", "p50_ms", "p95_ms",
+    "p99_ms", "breaker", "connected_at", "last_error",
+)  # fmt: skip
+"""The keys of a row of `status --json`, all of them in every row; the columns of `fleet.servers`."""
+
+
 def _status(options: argparse.Namespace) -> int:
-    statuses = _connected(options, _statuses)
+    disabled, statuses = _connected(options, _statuses)
     if options.json:
         print(json.dumps([_as_json(status) for status in statuses], indent=2))
     else:
         _print_statuses(statuses)
-    return OK if all(status.state == "connected" for status in statuses) else FAILED
+    up = [status.state in USABLE_STATES for status in statuses if status.server not in disabled]
+    return OK if all(up) else FAILED
 
 
-async def _statuses(client: MultiServerClient) -> list[ServerStatus]:
-    return client.servers()
+async def _statuses(client: MultiServerClient) -> tuple[set[str], list[ServerStatus]]:
+    return {config.name for config in client.configs if config.disabled}, client.servers()
 
 
 def _print_statuses(statuses: Sequence[ServerStatus]) -> None:
@@ -211,8 +246,12 @@ def _print_statuses(statuses: Sequence[ServerStatus]) -> None:
 
 
 def _as_json(status: ServerStatus) -> dict[str, object]:
-    shown = ("server", "state", "transport", "protocol", "version", "region", "tools", "resources", "prompts")
-    return {name: getattr(status, name) for name in (*shown, "last_error")}
+    row = {key: getattr(status, key) for key in STATUS_KEYS}
+    if status.connected_at is not None:
+        row["connected_at"] = datetime.fromtimestamp(status.connected_at, UTC).isoformat()
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()
+    }
 
 
 # -- call
@@ -272,11 +311,19 @@ def _connected(
 
     from mcpnb.client import MultiServerClient  # noqa: PLC0415 - as above
 
+    source = _standard_input() if options.file == "-" else options.file
+
     async def run() -> Any:
-        async with MultiServerClient(options.file, connect_timeout=options.timeout) as client:
+        async with MultiServerClient(source, connect_timeout=options.timeout) as client:
             return await use(client)
 
     return anyio.run(run)
+
+
+def _standard_input() -> object:
+    from mcpnb.config import parse  # noqa: PLC0415 - `--help` does not need it
+
+    return parse(sys.stdin.read())
 
 
 if __name__ == "__main__":

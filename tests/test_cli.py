@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,82 @@ def test_status_as_json_is_json(config: Path, capsys: pytest.CaptureFixture[str]
     assert rows["near"]["tools"] == 2
     assert rows["near"]["last_error"] is None
     assert rows["broken"]["last_error"]
+
+
+def run(*arguments: str, given: str = "", environ: dict[str, str] | None = None) -> Any:
+    """The real command, in a process of its own."""
+    command = [sys.executable, "-m", "mcpnb.cli", *arguments]
+    whole = None if environ is None else {**os.environ, **environ}
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=False, env=whole)
+
+
+def test_the_command_gives_rows_for_machines_with_the_same_keys_for_every_server(config: Path) -> None:
+    servers = json.loads((config / "mixed.json").read_text())["mcpServers"]
+    servers["off"] = {"command": "x", "disabled": True}
+    servers["child"]["mcpnb"] = {"region": "eu", "tags": ["b", "a"], "weight": 2, "priority": -1}
+    done = run("status", "-", "--json", given=json.dumps({"mcpServers": servers}))
+    assert (done.returncode, done.stderr) == (1, "")
+    rows = {row["server"]: row for row in json.loads(done.stdout)}
+    assert list(rows) == ["near", "child", "broken", "off"]
+    assert {tuple(row) for row in rows.values()} == {cli.STATUS_KEYS}
+    child, broken = rows["child"], rows["broken"]
+    assert (child["state"], child["transport"], child["tools"]) == ("connected", "stdio", 2)
+    assert (child["region"], child["tags"], child["weight"], child["priority"]) == ("eu", ["a", "b"], 2.0, -1)
+    assert child["p50_ms"] is child["last_error"] is None
+    assert datetime.fromisoformat(child["connected_at"]).utcoffset() == timedelta(0)
+    assert broken["state"] == "failed"
+    assert "no-such-command-here" in broken["last_error"]
+    assert broken["connected_at"] is None
+    assert rows["off"]["state"] == "disconnected"
+
+
+def test_the_rows_for_machines_are_the_columns_of_the_servers_frame() -> None:
+    from mcpnb.notebook.frames import servers_frame
+
+    assert set(cli.STATUS_KEYS) <= set(servers_frame([]).columns)
+
+
+def test_servers_that_are_switched_off_do_not_count(config: Path) -> None:
+    servers = json.loads((config / "near.json").read_text())["mcpServers"]
+    servers["off"] = {"command": "x", "disabled": True}
+    done = run("status", "-", given=json.dumps({"mcpServers": servers}))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "disabled in the configuration" in done.stdout
+
+
+def test_a_warning_and_an_unset_variable_are_told_on_standard_error_in_one_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    servers = {"a": {"command": "x", "comand": 1}, "b": {"command": "${SURELY_NOT_SET}"}}
+    path.write_text(json.dumps({"mcpServers": servers}))
+    done = run("status", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    warning, error = done.stderr.splitlines()
+    assert warning.startswith(f"mcpnb: warning: {path}: server 'a': key 'comand': unknown key")
+    assert error.startswith(f"mcpnb: {path}: server 'b': key 'command': needs the environment variable")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon"])
+def test_a_timeout_must_be_a_number_of_seconds(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["status", "mcp.json", f"--timeout={text}"])
+    assert end.value.code == 2
+    assert "--timeout" in capsys.readouterr().err
+
+
+def test_a_server_that_says_nothing_is_waited_for_no_longer_than_asked(tmp_path: Path) -> None:
+    silent = {"command": sys.executable, "args": ["-c", "import sys; sys.stdin.read()"]}
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"silent": silent}}))
+    done = run("status", str(tmp_path / "mcp.json"), "--timeout", "0.5")
+    assert done.returncode == 1
+    assert "no MCP answer within 0.5 s" in done.stdout
+
+
+def test_a_question_that_nobody_can_answer_names_the_input(tmp_path: Path) -> None:
+    document = {"inputs": [{"id": "color"}], "servers": {"a": {"command": "x", "args": ["${input:color}"]}}}
+    (tmp_path / "mcp.json").write_text(json.dumps(document))
+    done = run("status", str(tmp_path / "mcp.json"))
+    assert done.returncode == 2
+    assert "asks for the input 'color', and nobody can answer" in done.stderr
 
 
 def test_call_prints_the_value_as_json_and_who_gave_it_on_standard_error(

@@ -11,7 +11,9 @@ contacts no server, and knows neither the MCP SDK nor frames.
 from __future__ import annotations
 
 from .environment import INHERITED, PASSED_THROUGH, child_environment
-from .place import ConfigWarning
+from .jsonc import parse
+from .logs import hush
+from .place import ConfigErrors, ConfigWarning
 from .redact import MASK, redact
 from .servers import ServerConfig, TransportName, secrets_of
 from .sources import load
@@ -22,12 +24,15 @@ __all__ = [
     "MASK",
     "PASSED_THROUGH",
     "Ask",
+    "ConfigErrors",
     "ConfigWarning",
     "Prompt",
     "ServerConfig",
     "TransportName",
     "child_environment",
+    "hush",
     "load",
+    "parse",
     "redact",
     "secrets_of",
 ]

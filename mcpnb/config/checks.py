@@ -25,6 +25,7 @@ __all__ = [
     "positive",
     "strings",
     "text",
+    "whole",
 ]
 
 
@@ -115,6 +116,14 @@ def count(value: object, key: str) -> int:
     checked = integer(value, key)
     if checked < 1:
         raise ConfigError(f"is {checked}.", key=key, fix="It must be 1 or more.")
+    return checked
+
+
+def whole(value: object, key: str) -> int:
+    """A whole number from 0."""
+    checked = integer(value, key)
+    if checked < 0:
+        raise ConfigError(f"is {checked}.", key=key, fix="It must be 0 or more.")
     return checked
 
 

@@ -10,24 +10,26 @@ and Gemini CLI; `keys` has their vocabulary. It knows neither the layout of file
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mcpnb.errors import ConfigError
 
 from . import checks, keys
-from .environment import read_env_file
+from .credentials import Header, bearer, chosen, shared, written
+from .environment import read_env_file, texts_of_env
 from .jsonc import JsonObject
 from .keys import URL_KEYS
-from .place import Place
+from .place import Findings, Place
 from .servers import OWN_KEYS, ServerConfig, TransportName
 from .variables import Variables
 
 __all__ = ["Context", "is_entry", "read_entry"]
 
 _OWN_KEYS = (*OWN_KEYS, "timeout")
+_CREDENTIAL_KEYS = ("token", "auth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Context:
     """VS Code: numbers in `env` are written as text, and null takes a variable out."""
     defaults: Mapping[str, object] = field(default_factory=dict[str, object])
     """Options of `load`, for what an entry does not say itself."""
+    credentials: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Blocks of credentials that entries may name."""
 
     def place(self, server: str | None = None) -> Place:
         """Where errors say they are."""
@@ -57,18 +61,26 @@ def read_entry(name: str, entry: Mapping[str, object], context: Context) -> Serv
     """One entry as a checked value. What other programs know and we do not is a `ConfigWarning`.
 
     Raises:
-        ConfigError: naming file, server, key and the fix.
+        ConfigError: naming file, server, key and the fix; `ConfigErrors` where several variables are unset.
     """
     place = context.place(name)
-    for key in entry.repeated if isinstance(entry, JsonObject) else ():
+    for key in _repeated(entry):
         place.warn("stands there twice; the last one counts.", key=key)
     with place.located():
         return _Entry.of(name, entry, context).read()
 
 
+def _repeated(table: object, within: str = "") -> Iterator[str]:
+    """Keys that stand twice in an entry or in a table of it, as a path."""
+    if isinstance(table, JsonObject):
+        yield from (within + key for key in table.repeated)
+        for key, value in table.items():
+            yield from _repeated(value, f"{within}{key}.")
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """An entry while it is read: null values are gone, secret variables are collected."""
+    """An entry while it is read: null values are gone, secret variables and problems are collected."""
 
     name: str
     values: Mapping[str, object]
@@ -76,6 +88,7 @@ class _Entry:
     variables: Variables
     disabled: bool
     hidden: set[str]
+    findings: Findings
 
     @classmethod
     def of(cls, name: str, entry: Mapping[str, object], context: Context) -> _Entry:
@@ -83,17 +96,24 @@ class _Entry:
         disabled = checks.boolean(values.get("disabled", context.defaults.get("disabled", False)), "disabled")
         disabled = disabled or not checks.boolean(values.get("enabled", True), "enabled")
         variables = context.variables.forgive() if disabled else context.variables
-        return cls(name, values, context, variables, disabled, set())
+        return cls(name, values, context, variables, disabled, set(), Findings())
 
     def read(self) -> ServerConfig:
-        for key in self.values:
-            self._warn(keys.remark(key), key)
-        specific = self._stdio() if self._is_stdio() else self._remote()
-        own = self._own()
+        for key, value in self.values.items():
+            self._warn(keys.remark(key, value), key)
+        try:
+            said = {**(self._stdio() if self._is_stdio() else self._remote()), **self._own()}
+        except ConfigError as error:
+            self.findings.note(error)
+            said = {}
+        self.findings.settle()
+        return self._config(said)
+
+    def _config(self, said: Mapping[str, Any]) -> ServerConfig:
         try:
             return ServerConfig(
                 name=self.name, source=self.context.file, disabled=self.disabled,
-                hidden=frozenset(self.hidden), **own, **specific,
+                hidden=frozenset(self.hidden), **said,
             )  # fmt: skip
         except ConfigError as error:
             key = self._as_written(error.key)
@@ -112,15 +132,22 @@ class _Entry:
 
     # texts
 
-    def _text(self, value: object, key: str) -> str:
-        return self.variables.expand(checks.text(value, key), key, self.hidden)
+    def _text(self, value: object, key: str, variables: Variables | None = None) -> str:
+        """A text with its variables expanded; one that cannot be is noted, so that the next is found, too."""
+        text = checks.text(value, key)
+        try:
+            return (variables or self.variables).expand(text, key, self.hidden)
+        except ConfigError as error:
+            self.findings.note(error)
+            return text
 
-    def _argument(self, value: object, key: str) -> str:
-        return self.variables.expand_home(self._text(value, key))
+    def _argument(self, value: object, key: str, variables: Variables | None = None) -> str:
+        return self.variables.expand_home(self._text(value, key, variables))
 
     def _path(self, value: object, key: str, folder: Path) -> str:
-        """A path that, where it is relative, is so to `folder`."""
-        return str(folder / self._argument(value, key))
+        """A path that, where it is relative, is so to `folder`; one of Windows stays as it is elsewhere."""
+        path = self._argument(value, key)
+        return path if PureWindowsPath(path).is_absolute() else str(folder / path)
 
     def _table(self, key: str) -> Mapping[str, object]:
         return checks.mapping(self.values.get(key, {}), key, f'"{key}": {{"NAME": "value"}}')
@@ -128,13 +155,17 @@ class _Entry:
     def _default_table(self, key: str) -> Mapping[str, object]:
         return checks.mapping(self.context.defaults.get(key, {}), key, f'{key}={{"NAME": "value"}}')
 
+    def _own_table(self) -> Mapping[str, object]:
+        return checks.mapping(self.values.get("mcpnb", {}), "mcpnb", '"mcpnb": {"region": "eu"}')
+
     # what all transports share
 
     def _own(self) -> dict[str, Any]:
         """Our own keys, the options of `load` filling in, and the timeout in seconds."""
-        written = checks.mapping(self.values.get("mcpnb", {}), "mcpnb", '"mcpnb": {"region": "eu"}')
+        written = self._own_table()
         for key in written:
-            self._warn(None if key in _OWN_KEYS else keys.unknown(key, _OWN_KEYS), f"mcpnb.{key}")
+            if key not in {*_OWN_KEYS, *_CREDENTIAL_KEYS}:
+                self._warn(keys.unknown(key, (*_OWN_KEYS, *_CREDENTIAL_KEYS)), f"mcpnb.{key}")
         own: dict[str, Any] = {key: value for key, value in self.context.defaults.items() if key in _OWN_KEYS}
         if "timeout" in self.values:
             own["timeout"] = keys.seconds(checks.positive(self.values["timeout"], "timeout"))
@@ -162,53 +193,59 @@ class _Entry:
         if key not in self.values:
             return None, None
         value = checks.text(self.values[key], key)
-        named = keys.transport_named(value, key, command="command" in self.values)
-        return named, keys.unsupported("ws:") if named is None else None
+        if keys.is_web_socket(value):
+            return None, keys.unsupported("ws:")
+        return keys.transport_named(value, key, command="command" in self.values), None
 
     # stdio
 
     def _stdio(self) -> dict[str, Any]:
         _, problem = self._named_transport()
-        command, *before = self._command()
-        args = checks.strings(self.values.get("args", ()), "args")
-        after = [self._argument(word, f"args[{index}]") for index, word in enumerate(args)]
+        for key in _CREDENTIAL_KEYS:
+            if key in self._own_table():
+                self._warn(keys.NO_HEADERS, f"mcpnb.{key}")
         env, unset = self._env()
+        command, *args = self._words(replace(self.variables, own=env))
         return {
-            "transport": "stdio", "command": command, "args": (*before, *after), "env": env, "unset": unset,
+            "transport": "stdio", "command": command, "args": args, "env": env, "unset": unset,
             "cwd": self._cwd(), "unsupported": problem,
         }  # fmt: skip
 
-    def _command(self) -> list[str]:
-        """The program, and the arguments where `command` is a list that holds them too."""
+    def _words(self, variables: Variables) -> list[str]:
+        """The program and its arguments. They may use the entry's own variables, as `mcp-remote` has it."""
         value = self.values["command"]
-        words = value if checks.is_sequence(value) else [value]
-        if not words:
+        command = value if checks.is_sequence(value) else [value]
+        if not command:
             raise ConfigError("is empty.", key="command", fix='Write for example "command": "npx".')
-        program, *args = [self._argument(word, "command") for word in words]
-        if os.sep in program or "/" in program:
-            program = str(self.variables.folder / program)
-        return [program, *args]
+        given = checks.strings(self.values.get("args", ()), "args")
+        words = [*((word, "command") for word in command), *((w, f"args[{i}]") for i, w in enumerate(given))]
+        program, *args = [self._argument(word, key, variables) for word, key in words]
+        relative = (os.sep in program or "/" in program) and not PureWindowsPath(program).is_absolute()
+        return [str(self.variables.folder / program) if relative else program, *args]
 
     def _cwd(self) -> str | None:
         if "cwd" in self.values:
             return self._path(self.values["cwd"], "cwd", self.variables.folder)
         given = self.context.defaults.get("cwd")
-        return None if given is None else self._path(given, "cwd", Path.cwd())
+        if given is not None:
+            return self._path(given, "cwd", Path.cwd())
+        # Where the programs that write such files start servers, so that "args": ["./server.py"] is found.
+        return None if self.context.file is None else str(self.variables.folder)
 
     def _env(self) -> tuple[dict[str, str], frozenset[str]]:
         """The variables to set, and those to take out."""
-        written = {**self._default_table("env"), **self._table("env")}
+        table = {**self._default_table("env"), **self._table("env")}
         loose = self.context.loose_env or not keys.FASTMCP.isdisjoint(self.values)
-        if not loose:
-            _refuse_non_strings(written)
-        kept = {name: _as_text(value) for name, value in written.items() if value is not None}
+        kept = texts_of_env(table, loose=loose)
         env = {name: self._text(value, f"env.{name}") for name, value in kept.items()}
-        return {**self._env_file(), **env}, frozenset(written.keys() - kept.keys())
+        return {**self._env_file(), **env}, frozenset(table.keys() - kept.keys())
 
     def _env_file(self) -> dict[str, str]:
         if "envFile" not in self.values or self.disabled:
             return {}
         path = Path(self._path(self.values["envFile"], "envFile", self.variables.folder))
+        if "${" in str(path):
+            return {}  # noted already
         try:
             return read_env_file(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
@@ -229,35 +266,25 @@ class _Entry:
         return {"transport": transport, "url": url, "headers": self._headers(), "unsupported": problem}
 
     def _headers(self) -> dict[str, str]:
-        written = {**self._authorization(), **self._table("headers")}
-        names = {name.lower() for name in written}
-        filling = {n: value for n, value in self._default_table("headers").items() if n.lower() not in names}
-        merged = {**filling, **written}
-        # Blanks around a value are not part of it in HTTP, and some servers take them for part of a token.
-        return {name: self._text(value, f"headers.{name}").strip(" \t") for name, value in merged.items()}
+        """The headers to send: of each the one that stands nearest to the server."""
+        defaults = written(self.context.defaults.get("headers", {}), "headers")
+        own = written(self.values.get("headers", {}), "headers")
+        expanded = (
+            (header.name, header.value(self._text(header.text, header.key)))
+            for header in chosen(defaults, self._credentials(), self._authorization(), own)
+        )
+        return {name: value for name, value in expanded if value is not None}
 
-    def _authorization(self) -> dict[str, str]:
+    def _credentials(self) -> list[Header]:
+        """Our own `token`, or the shared credentials that `auth` names."""
+        own = self._own_table()
+        named = shared(own["auth"], self.context.credentials) if own.get("auth") is not None else []
+        return [*named, *(bearer(own["token"], "mcpnb.token") if own.get("token") is not None else [])]
+
+    def _authorization(self) -> list[Header]:
         """FastMCP's `auth`: a bearer token, or a way to get one that we do not know yet."""
         auth = self.values.get("auth")
-        if auth is None or any(name.lower() == "authorization" for name in self._table("headers")):
-            return {}
         if auth == "oauth" or checks.is_mapping(auth):
             self._warn(keys.NO_OAUTH, "auth")
-            return {}
-        return {"Authorization": f"Bearer {self._text(auth, 'auth')}"}
-
-
-def _refuse_non_strings(env: Mapping[str, object]) -> None:
-    """Name all wrong values at once, without quoting them."""
-    wrong = {name: checks.kind_of(value) for name, value in env.items() if not isinstance(value, str)}
-    if wrong:
-        which = ", ".join(f"{name} is {kind}" for name, kind in wrong.items())
-        fix = 'Put values in double quotes, as in "PORT": "8080", and leave out what is null.'
-        raise ConfigError(f"is not a string ({which}).", key=f"env.{next(iter(wrong))}", fix=fix)
-
-
-def _as_text(value: object) -> object:
-    """A JSON scalar as it was written; anything else is left for the check that follows to refuse."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, int | float) else value
+            return []
+        return [] if auth is None else bearer(auth, "auth")

@@ -5,6 +5,7 @@ What a server's entry means is the business of `dialects`.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,29 @@ from mcpnb.errors import ConfigError, suggest
 
 from . import checks
 from .dialects import is_entry
-from .jsonc import parse
-from .redact import looks_secret, redact
+from .jsonc import JsonObject, parse
+from .names import refuse_repeated
+from .place import Place
+from .redact import looks_secret, redact, sounds_secret
 from .variables import Prompt
 
-__all__ = ["Table", "inputs", "is_document", "read_document", "shown_path", "tables", "workspace"]
+__all__ = [
+    "Table",
+    "credentials",
+    "inputs",
+    "is_document",
+    "read_document",
+    "shown_path",
+    "tables",
+    "workspace",
+]
 
 _EXAMPLE = '{"mcpServers": {"weather": {"command": "..."}}}'
 _TOP_KEYS = ("mcpServers", "servers", "mcp.servers")
 """Everybody but VS Code; VS Code; VS Code's older settings.json."""
+_BESIDE = frozenset({"$schema", "inputs", "mcpnb"})
+"""What may stand beside the servers of a document that has no top key."""
+_CREDENTIALS = '"mcpnb": {"auth": {"company": {"token": "${TOKEN}"}}}'
 _EDITOR_FOLDERS = frozenset({".vscode", ".cursor", ".claude", ".windsurf", ".gemini"})
 
 
@@ -40,7 +55,7 @@ def read_document(path: Path) -> Mapping[str, object]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return _decoded(path.read_bytes())
     except FileNotFoundError:
         raise ConfigError("does not exist.", fix=_fix_for_missing(path)) from None
     except IsADirectoryError:
@@ -50,6 +65,12 @@ def _read(path: Path) -> str:
         raise ConfigError(f"cannot be read: {why}.", fix="Check its rights.") from None
     except UnicodeDecodeError:
         raise ConfigError("is not UTF-8 text.", fix="Save it as UTF-8.") from None
+
+
+def _decoded(raw: bytes) -> str:
+    """UTF-8, or UTF-16 where its byte order mark says so, as older Windows shells write it."""
+    utf_16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return raw.decode("utf-16" if utf_16 else "utf-8-sig")
 
 
 def _fix_for_missing(path: Path) -> str:
@@ -89,6 +110,7 @@ def tables(document: Mapping[str, object]) -> list[Table]:
     Raises:
         ConfigError: naming the key where there is none, or where it is no object.
     """
+    _refuse_repeated(document)
     found = [(key, document[key]) for key in _TOP_KEYS if key in document]
     older = document.get("mcp")
     if checks.is_mapping(older) and "servers" in older:
@@ -104,11 +126,32 @@ def tables(document: Mapping[str, object]) -> list[Table]:
 
 def _bare(document: Mapping[str, object]) -> Mapping[str, object]:
     """A document without a top key: every value must be an entry, or nobody can know what is meant."""
-    if document and all(is_entry(value) for value in document.values()):
-        return document
+    others = [key for key in document if key not in _BESIDE or is_entry(document[key])]
+    if others and all(is_entry(document[key]) for key in others):
+        refuse_repeated(document)
+        return {key: document[key] for key in others}
     near = ", ".join(suggest("mcpServers", document, n=1))
     fix = f'Rename "{near}" to "mcpServers".' if near else f"Write for example {_EXAMPLE}."
     raise ConfigError("names no servers.", key="mcpServers", fix=fix)
+
+
+def _refuse_repeated(document: Mapping[str, object]) -> None:
+    """JSON keeps the last of two tables, and the servers of the first would be gone without a word."""
+    for key in document.repeated if isinstance(document, JsonObject) else ():
+        if key in {*_TOP_KEYS, *_BESIDE} and not is_entry(document[key]):
+            raise ConfigError("stands there twice.", key=key, fix="Make one of the two.")
+
+
+def credentials(document: Mapping[str, object], place: Place) -> Mapping[str, object]:
+    """The shared credentials of a document by name: `"mcpnb": {"auth": ...}` beside the servers."""
+    own = document.get("mcpnb")
+    if own is None or is_entry(own):
+        return {}
+    own = checks.mapping(own, "mcpnb", _CREDENTIALS)
+    for key in own:
+        if key != "auth":
+            place.warn('not used here. Write it into "mcpnb" inside of a server.', key=f"mcpnb.{key}")
+    return checks.mapping(own.get("auth", {}), "mcpnb.auth", _CREDENTIALS)
 
 
 def inputs(document: Mapping[str, object]) -> dict[str, Prompt]:
@@ -124,10 +167,11 @@ def inputs(document: Mapping[str, object]) -> dict[str, Prompt]:
 def _prompt(item: object, key: str) -> Prompt:
     values = checks.mapping(item, key, '{"type": "promptString", "id": "api-key", "password": true}')
     default = values.get("default")
+    id_ = checks.non_empty(values.get("id"), f"{key}.id", '"api-key"')
     return Prompt(
-        id=checks.non_empty(values.get("id"), f"{key}.id", '"api-key"'),
+        id=id_,
         description=checks.text(values.get("description", ""), f"{key}.description"),
-        password=checks.boolean(values.get("password", False), f"{key}.password"),
+        password=checks.boolean(values.get("password", sounds_secret(id_)), f"{key}.password"),
         default=None if default is None else checks.text(default, f"{key}.default"),
         options=_choices(values.get("options", []), f"{key}.options"),
     )

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 from mcpnb.errors import ConfigError
 
+from . import checks
 from .servers import ServerConfig
 
-__all__ = ["INHERITED", "PASSED_THROUGH", "child_environment", "read_env_file"]
+__all__ = ["INHERITED", "PASSED_THROUGH", "child_environment", "read_env_file", "texts_of_env"]
 
 INHERITED = (
     "HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER",
@@ -81,3 +82,30 @@ def _env_value(match: re.Match[str]) -> str:
     if double is not None:
         return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), double)
     return single if single is not None else (bare or "")
+
+
+def texts_of_env(env: Mapping[str, object], *, loose: bool) -> dict[str, object]:
+    """The values of an entry's `env` as texts; with `loose`, numbers too, and those that are null left out.
+
+    Raises:
+        ConfigError: naming every value that is no string, unless `loose`.
+    """
+    if not loose:
+        _refuse_non_strings(env)
+    return {name: _as_text(value) for name, value in env.items() if value is not None}
+
+
+def _refuse_non_strings(env: Mapping[str, object]) -> None:
+    """Name all wrong values at once, without quoting them."""
+    wrong = {name: checks.kind_of(value) for name, value in env.items() if not isinstance(value, str)}
+    if wrong:
+        which = ", ".join(f"{name} is {kind}" for name, kind in wrong.items())
+        fix = 'Put values in double quotes, as in "PORT": "8080", and leave out what is null.'
+        raise ConfigError(f"is not a string ({which}).", key=f"env.{next(iter(wrong))}", fix=fix)
+
+
+def _as_text(value: object) -> object:
+    """A JSON scalar as it was written; anything else is left for the check that follows to refuse."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, int | float) else value

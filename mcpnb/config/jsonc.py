@@ -40,6 +40,9 @@ def parse(text: str) -> object:
 
     Raises `ConfigError` with line and column; the text itself is not quoted, since it may hold secrets.
     """
+    if not text.strip():
+        fix = 'Write for example {"mcpServers": {"weather": {"command": "..."}}}.'
+        raise ConfigError("is not JSON: it is empty (line 1, column 1).", fix=fix)
     try:
         return json.loads(_plain(text), object_pairs_hook=JsonObject, parse_constant=_reject)
     except json.JSONDecodeError as error:

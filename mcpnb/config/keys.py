@@ -4,9 +4,10 @@ Owns tables and the words of warnings; reads no entry.
 
     Claude Desktop, Claude Code   mcpServers; type http, streamable-http, sse; headersHelper; timeout in ms
     VS Code                       servers, inputs; envFile; null and numbers in env; sandbox, dev, oauth
-    Cursor, Windsurf              envFile, auth as an object; serverUrl, disabledTools
+    Copilot                       mcpServers; type local; tools ["*"]
+    Cursor, Windsurf              envFile, auth as an object; serverUrl, disabledTools, ${file:path}
     FastMCP                       transport; auth: a bearer token or "oauth"; booleans in env; timeout in ms
-    Cline, Gemini CLI             timeout in seconds; httpUrl
+    Cline, Gemini CLI             timeout in seconds, streamableHttp; httpUrl
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from .servers import OWN_KEYS, TransportName
 
 __all__ = [
     "FASTMCP",
+    "NO_HEADERS",
     "NO_OAUTH",
     "URL_KEYS",
+    "is_web_socket",
     "remark",
     "seconds",
     "transport_named",
@@ -47,6 +50,7 @@ _HARMLESS = frozenset({
 """Known keys that mean something to another program only."""
 
 NO_OAUTH = "OAuth is not supported yet; the server is contacted without it."
+NO_HEADERS = "a program gets no HTTP headers; hand it a secret in its env."
 _NO_SANDBOX = "sandboxes are not supported; the server is started without one."
 _NO_FILTER = "tools are not filtered or renamed; all of them are offered."
 _NOT_DONE = {
@@ -64,17 +68,22 @@ _NOT_DONE = {
     "sse_read_timeout": "not used; `timeout` bounds every call.",
 }
 """Known keys that change how a server behaves, so that leaving them out has to be said."""
+_WITHOUT_EFFECT: tuple[object, ...] = (False, [], {}, ["*"])
+"""Values with which such a key changes nothing."""
 
 _TRANSPORTS: Mapping[str, TransportName] = {
-    "stdio": "stdio", "local": "stdio", "http": "http", "streamablehttp": "http", "sse": "sse",
+    "stdio": "stdio", "local": "stdio", "command": "stdio", "sse": "sse", "http": "http", "https": "http",
+    "streamable": "http", "streamablehttp": "http", "httpstream": "http", "httpstreamable": "http",
 }  # fmt: skip
+_BY_URL = frozenset({"remote", "url"})
+"""What says no more than that there is a URL."""
 _WEB_SOCKETS = frozenset({"ws", "wss", "websocket"})
 
 
-def remark(key: str) -> str | None:
+def remark(key: str, value: object) -> str | None:
     """What to say about a key of an entry; None where it is read, or harmless to leave."""
     if key in _NOT_DONE:
-        return _NOT_DONE[key]
+        return None if value in _WITHOUT_EFFECT else _NOT_DONE[key]
     if key in _READ or key in _HARMLESS:
         return None
     if key in OWN_KEYS:
@@ -89,22 +98,29 @@ def unknown(key: str, known: Iterable[str]) -> str:
 
 
 def transport_named(value: str, key: str, *, command: bool) -> TransportName | None:
-    """The transport that `type` or `transport` names; None for web sockets, which we do not speak.
+    """The transport that `type` or `transport` names; None where it leaves that to the URL.
 
     Raises:
         ConfigError: for an unknown one, and one that does not go with what stands beside it.
     """
-    folded = re.sub(r"[-_ ]", "", value.lower())
-    if folded in _WEB_SOCKETS:
-        return None
-    if folded not in _TRANSPORTS:
+    folded = _folded(value)
+    if folded not in {*_TRANSPORTS, *_BY_URL, *_WEB_SOCKETS}:
         raise ConfigError(f"is {value[:40]!r}, which is unknown.", key=key, fix="Use stdio, http or sse.")
-    kind = _TRANSPORTS[folded]
+    kind = _TRANSPORTS.get(folded)
     if (kind == "stdio") != command:
         partner, right = ("command", "stdio") if command else ("url", "http or sse")
         fix = f"Use {right}, or leave it out."
         raise ConfigError(f"is {value!r} beside a {partner}.", key=key, fix=fix)
     return kind
+
+
+def is_web_socket(value: str) -> bool:
+    """Whether `type` or `transport` names web sockets, which other programs speak."""
+    return _folded(value) in _WEB_SOCKETS
+
+
+def _folded(value: str) -> str:
+    return re.sub(r"[-_ ]", "", value.strip().lower())
 
 
 def transport_of_url(url: str) -> TransportName:

@@ -6,6 +6,7 @@ Whoever makes a `ServerConfig` by hand gets the same checks as a file does.
 from __future__ import annotations
 
 import base64
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -29,12 +30,14 @@ OWN_KEYS = (
     "weight",
     "priority",
     "max_in_flight",
+    "max_queue",
     "rate_limit",
     "connections",
+    "idle_timeout",
     "health_interval",
     "replicas",
 )
-"""What a file may say under a server's `"mcpnb"`, besides `timeout` in seconds."""
+"""What a file may say under a server's `"mcpnb"`, besides `timeout` in seconds, `token` and `auth`."""
 
 
 class Veiled(Mapping[str, str]):
@@ -90,10 +93,14 @@ class ServerConfig:
     """Larger is preferred; may be negative."""
     max_in_flight: int | None = None
     """Calls at once; None is unbounded."""
+    max_queue: int | None = None
+    """Calls that may wait while it is full; 0 refuses them at once, None is what the fleet says."""
     rate_limit: float | None = None
     """Calls per second; None is unbounded."""
     connections: int = 1
-    """Sessions kept to this server."""
+    """Sessions to this server, at most."""
+    idle_timeout: float = 60.0
+    """Seconds after which a session that no call needs is closed; one always stays."""
     health_interval: float = 5.0
     """Seconds between checks while it is idle."""
     replicas: str | None = None
@@ -125,6 +132,8 @@ class ServerConfig:
             region=self.region,
             tags=self.tags,
             max_in_flight=self.max_in_flight,
+            rate_limit=self.rate_limit,
+            max_queue=self.max_queue,
         )
 
     @property
@@ -179,9 +188,9 @@ def _lines(value: str) -> list[str]:
 
 def _basic_credentials(url: str) -> Iterator[str]:
     """What an HTTP library makes of userinfo in the Authorization header."""
-    userinfo = urlsplit(url).netloc.rpartition("@")[0]
-    if userinfo:
-        yield base64.b64encode(userinfo.encode("utf-8", "replace")).decode("ascii")
+    user, _, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
+    for text in {f"{user}:{password}", f"{unquote(user)}:{unquote(password)}"} - {":"}:
+        yield base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
 
 
 def _named(error: ConfigError, server: object) -> ConfigError:
@@ -224,11 +233,13 @@ _NUMBERS: Mapping[str, Callable[[object, str], float]] = {
     "weight": checks.positive,
     "rate_limit": checks.positive,
     "health_interval": checks.positive,
+    "idle_timeout": checks.positive,
     "priority": checks.integer,
     "max_in_flight": checks.count,
+    "max_queue": checks.whole,
     "connections": checks.count,
 }
-_MAY_BE_NONE = frozenset({"timeout", "rate_limit", "max_in_flight"})
+_MAY_BE_NONE = frozenset({"timeout", "rate_limit", "max_in_flight", "max_queue"})
 
 
 def _check_numbers(config: ServerConfig) -> None:
@@ -251,9 +262,28 @@ def _check_transport(config: ServerConfig) -> None:
     else:
         _check_url(checks.non_empty(config.url, "url", '"http://127.0.0.1:8000/mcp"'), config)
     for name, value in config.headers.items():
-        if "\r" in value or "\n" in value:
-            fix = "Remove it; a file read into a variable often ends in one."
-            raise ConfigError("contains a line break.", key=f"headers.{name}", fix=fix)
+        _check_header(name, value)
+        if not value.isascii() and config.unsupported is None:
+            # HTTP says so, and the library refuses it late. The other servers need not suffer from it.
+            why = f"the value of headers.{name} is not ASCII, so HTTP cannot send it."
+            object.__setattr__(config, "unsupported", why)
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token, as RFC 9110 defines it."""
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def _check_header(name: str, value: str) -> None:
+    """Refuse what an HTTP server would take for something else, or refuse."""
+    key = f"headers.{name}"
+    if not _HEADER_NAME.fullmatch(name):
+        raise ConfigError("is no name of an HTTP header.", key=key, fix="Use letters, digits, - and _.")
+    if "\r" in value or "\n" in value:
+        fix = "Remove it; a file read into a variable often ends in one."
+        raise ConfigError("contains a line break.", key=key, fix=fix)
+    if _CONTROL.search(value):
+        raise ConfigError("contains a control character.", key=key, fix="Remove it.")
 
 
 def _check_url(url: str, config: ServerConfig) -> None:

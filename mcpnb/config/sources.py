@@ -15,15 +15,17 @@ from typing import Any, cast
 from mcpnb.errors import ConfigError, suggest
 
 from . import checks
+from .credentials import chosen, filled, written
 from .dialects import Context, is_entry, read_entry
-from .documents import inputs, is_document, read_document, shown_path, tables, workspace
+from .documents import credentials, inputs, is_document, read_document, shown_path, tables, workspace
 from .names import name_of_entry, name_of_object, name_of_url, named, refuse_doubles, refuse_repeated, unique
+from .place import Findings
 from .servers import OWN_KEYS, ServerConfig
 from .variables import Ask, Variables, ask_in_terminal
 
 __all__ = ["load"]
 
-_OPTIONS = ("timeout", "headers", "env", "cwd", "disabled", *OWN_KEYS)
+_OPTIONS = ("timeout", "token", "headers", "env", "cwd", "disabled", *OWN_KEYS)
 
 
 def load(
@@ -39,18 +41,20 @@ def load(
             string is a URL or names a .json file.
         environ: Where `${NAME}` looks; the process environment by default.
         ask: Answers `${input:id}`; by default a prompt in the terminal or below the cell.
-        **defaults: `timeout` (seconds), `headers`, `env`, `cwd`, `disabled`, `region`, `tags`, `weight`,
-            `priority`, `max_in_flight`, `rate_limit`, `connections`, `health_interval`, `replicas`, for
-            servers that do not say otherwise themselves.
+        **defaults: `timeout` (seconds), `token` (sent as a bearer token), `headers`, `env`, `cwd`,
+            `disabled`, `region`, `tags`, `weight`, `priority`, `max_in_flight`, `max_queue`, `rate_limit`,
+            `connections`, `idle_timeout`, `health_interval`, `replicas`, for servers that do not say
+            otherwise themselves. `token` and `headers` go to HTTP servers only, `env` and `cwd` to programs.
 
     Returns:
         Servers in the order of the source. Their names differ: a second `a` in a list becomes `a-2`.
 
     Raises:
-        ConfigError: Naming file, server, key and the fix. No secret is in its text.
+        ConfigError: Naming file, server, key and the fix. No secret is in its text. Where there are
+            several problems it is a `ConfigErrors`, which tells all of them.
     """
     _check_options(defaults)
-    loader = _Loader(os.environ if environ is None else environ, ask or ask_in_terminal, defaults)
+    loader = _Loader(os.environ if environ is None else environ, ask or ask_in_terminal, filled(defaults))
     return unique(loader.read(source))
 
 
@@ -119,11 +123,19 @@ class _Loader:
 
     def _document(self, document: Mapping[str, object], context: Context) -> list[ServerConfig]:
         """A whole configuration: the servers under whichever key its dialect uses."""
-        variables = replace(context.variables, inputs=inputs(document))
+        whole = replace(
+            context,
+            variables=replace(context.variables, inputs=inputs(document)),
+            credentials=credentials(document, context.place()),
+        )
         configs: list[ServerConfig] = []
+        findings = Findings()
         for table in tables(document):
-            special = replace(context, variables=variables, loose_env=table.loose_env)
-            configs += self._table(table.entries, special)
+            try:
+                configs += self._table(table.entries, replace(whole, loose_env=table.loose_env))
+            except ConfigError as error:
+                findings.note(error)
+        findings.settle()
         refuse_doubles(configs)
         return configs
 
@@ -131,15 +143,22 @@ class _Loader:
         """Names to entries; outside of files also to anything else that is a source."""
         refuse_repeated(entries)
         configs: list[ServerConfig] = []
+        findings = Findings()
         for name, entry in entries.items():
-            with context.place(name).located():
-                checks.non_empty(name, "name", '"weather"')
-                if context.file is not None or (checks.is_mapping(entry) and not is_document(entry)):
-                    example = f'"{name}": {{"command": "..."}}'
-                    configs.append(read_entry(name, checks.mapping(entry, None, example), context))
-                else:
-                    configs += self.read(entry, name)
+            try:
+                with context.place(name).located():
+                    configs += self._named(name, entry, context)
+            except ConfigError as error:
+                findings.note(error)
+        findings.settle()
         return configs
+
+    def _named(self, name: str, entry: object, context: Context) -> list[ServerConfig]:
+        checks.non_empty(name, "name", '"weather"')
+        if context.file is not None or (checks.is_mapping(entry) and not is_document(entry)):
+            example = f'"{name}": {{"command": "..."}}'
+            return [read_entry(name, checks.mapping(entry, None, example), context)]
+        return self.read(entry, name)
 
     def _sequence(self, items: Sequence[object], name: str | None) -> list[ServerConfig]:
         if not items:
@@ -193,6 +212,9 @@ def _filled(config: ServerConfig, name: str | None, defaults: Mapping[str, objec
         for key, value in defaults.items()
         if getattr(config, key) == standard[key] and _fits(config, key)
     }
+    if config.headers and "headers" in defaults:
+        layers = (written(headers, "headers") for headers in (defaults["headers"], config.headers))
+        changes["headers"] = {header.name: header.text for header in chosen(*layers)}
     return replace(config, **{**changes, "name": name or config.name})
 
 

@@ -1,14 +1,16 @@
 r"""`${...}` in configuration texts: owns what a variable means and when a question is asked.
 
-    ${NAME}                 the environment variable; unset is an error
+    ${NAME}                 the environment variable, else the server's own one; unset is an error
     ${NAME:-default}        ... or the default where it is unset or empty (defaults may hold variables)
     ${env:NAME}             the same, as VS Code, Cursor and Windsurf write it
     ${input:id}             asked once for each source; declared under "inputs"
+    ${file:path}            what a file holds, without the line break at its end, as Windsurf writes it
     ${workspaceFolder}      the folder the file belongs to; ${workspaceFolderBasename} is its name
     ${userHome}             the home folder, as is a leading ~ in paths and arguments
     ${pathSeparator}, ${/}  / or \
 
-`$NAME` without braces stays as it is, and what a variable holds is not expanded again. It knows no servers.
+`$NAME` without braces stays as it is, as does `$$`; a literal `${` is written `${:-$}{`. What a variable
+holds is not expanded again. It knows no servers.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pathlib import Path
 
 from mcpnb.errors import ConfigError
 
-from .redact import MASK, looks_secret, sounds_secret
+from .redact import MASK, looks_secret, sounds_secret, worth_hiding
 
 __all__ = ["Ask", "Prompt", "Variables", "ask_in_terminal"]
 
@@ -68,6 +70,8 @@ class Variables:
     """${workspaceFolder}, and what relative paths are relative to."""
     ask: Ask = ask_in_terminal
     inputs: Mapping[str, Prompt] = field(default_factory=dict[str, Prompt])
+    own: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """What a server's entry sets itself under `env`: looked at for what `environ` does not have."""
     answers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     """Shared by all servers of the source, so that each question is asked once."""
     forgiving: bool = False
@@ -130,15 +134,34 @@ class Variables:
         kind, colon, rest = name.partition(":")
         if colon and kind == "input":
             return f"${{{name}}}" if self.forgiving else self._answer(rest, key, hidden)
+        if colon and kind == "file":
+            return f"${{{name}}}" if self.forgiving else self._content(rest, key, hidden, required=required)
         variable = rest if colon and kind == "env" else name
         value = self.environ.get(variable)
         if value and (sounds_secret(variable) or looks_secret(value)):
             hidden.add(value)
+        if value is None and (value := self.own.get(variable)) and worth_hiding(variable, value):
+            hidden.add(value)  # all that stands under env counts as secret
         if value is None and self.forgiving:
             return f"${{{name}}}" if required else None
         if value is None and required:
             raise _unknown(variable, key)
         return value
+
+    def _content(self, path: str, key: str, hidden: set[str], *, required: bool) -> str | None:
+        """What a file holds; files are where secrets are kept, so it counts as one."""
+        try:
+            content = (self.folder / self.expand_home(path)).read_text(encoding="utf-8-sig").rstrip("\r\n")
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the path
+            if not required:
+                return None
+            why = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read as text"
+            shown = MASK if looks_secret(path) else path
+            raise ConfigError(
+                f"needs the file {shown}, which {why}.", key=key, fix="Check the path."
+            ) from None
+        hidden.add(content)
+        return content
 
     def _answer(self, id_: str, key: str, hidden: set[str]) -> str:
         prompt = self.inputs.get(id_)
@@ -183,5 +206,8 @@ def _unknown(name: str, key: str) -> ConfigError:
     if _NAME.fullmatch(name):
         fix = f"Set it before connecting, or give a default: ${{{name}:-default}}."
         return ConfigError(f"needs the environment variable {name}, which is not set.", key=key, fix=fix)
-    fix = "Use ${NAME}, ${NAME:-default}, ${env:NAME}, ${input:id}, ${workspaceFolder} or ${userHome}."
+    fix = (
+        "Use ${NAME}, ${NAME:-default}, ${env:NAME}, ${input:id}, ${file:path}, ${workspaceFolder} "
+        "or ${userHome}."
+    )
     return ConfigError(f"has a variable of a form that mcpnb does not know: ${{{name}}}.", key=key, fix=fix)

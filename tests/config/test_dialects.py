@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -184,6 +185,9 @@ def test_bad_samples_name_file_server_key_and_the_fix(
         ({"url": "http://h/", "headers": {"A": 5}}, "headers.A"),
         ({"url": "http://h/", "headers": {"A": "x\ny"}}, "headers.A"),
         ({"url": "http://h/", "headers": "A: b"}, "headers"),
+        ({"url": "http://h/", "headers": {"A B": "x"}}, "headers.A B"),
+        ({"url": "http://h/", "headers": {"ä": "x"}}, "headers.ä"),
+        ({"url": "http://h/", "headers": {"A": "x\x01"}}, "headers.A"),
         ({"url": "http://h/", "auth": 5}, "auth"),
         ({"url": "http://h/", "serverUrl": "http://h/"}, "serverUrl"),
         ({"serverUrl": "h:80/mcp"}, "serverUrl"),
@@ -203,6 +207,7 @@ def test_bad_samples_name_file_server_key_and_the_fix(
             ("weight", 0), ("weight", -1), ("weight", float("nan")), ("weight", True), ("weight", "1"),
             ("rate_limit", 0), ("rate_limit", float("inf")), ("health_interval", -5), ("timeout", -5),
             ("max_in_flight", 0), ("max_in_flight", 1.5), ("max_in_flight", True), ("connections", 0),
+            ("max_queue", -1), ("max_queue", 1.5), ("idle_timeout", 0), ("idle_timeout", "1m"),
             ("priority", 1.5), ("priority", "high"), ("region", 5), ("tags", "eu"), ("replicas", True),
         ]),
         ({"url": "http://h/", "mcpnb": {"tags": [5]}}, "mcpnb.tags[0]"),
@@ -229,7 +234,8 @@ def test_our_own_timeout_is_in_seconds_and_wins() -> None:
 def test_our_own_keys_are_read() -> None:
     own = {
         "region": "${R:-eu}", "tags": ["gpu", "${R}"], "weight": 2, "priority": -1, "max_in_flight": 8,
-        "rate_limit": 2.5, "connections": 3, "health_interval": 1, "replicas": "weather",
+        "rate_limit": 2.5, "connections": 3, "health_interval": 1, "replicas": "weather", "max_queue": 0,
+        "idle_timeout": 90,
     }  # fmt: skip
     config = entry(environ={"R": "us"}, url="http://h/", mcpnb=own)
     assert (config.region, config.tags, config.weight, config.priority) == ("us", {"gpu", "us"}, 2.0, -1)
@@ -237,6 +243,8 @@ def test_our_own_keys_are_read() -> None:
     assert (config.health_interval, config.replicas) == (1.0, "weather")
     endpoint = config.endpoint()
     assert (endpoint.name, endpoint.weight, endpoint.region, endpoint.max_in_flight) == ("a", 2.0, "us", 8)
+    assert (config.max_queue, config.idle_timeout) == (0, 90.0)
+    assert (endpoint.rate_limit, endpoint.max_queue) == (2.5, 0)
 
 
 @pytest.mark.parametrize(
@@ -254,6 +262,13 @@ def test_an_unknown_key_warns_and_does_not_fail(values: dict[str, Any], words: s
     assert words in str(caught[0].message)
 
 
+def test_a_key_that_stands_twice_in_a_table_of_an_entry_warns(tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text('{"mcpServers": {"a": {"command": "x", "env": {"A": "1", "A": "2"}}}}')
+    with pytest.warns(ConfigWarning, match=r"key 'env\.A': stands there twice"):
+        assert dict(load(path)[0].env) == {"A": "2"}
+
+
 def test_a_key_that_stands_twice_warns(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text('{"mcpServers": {"a": {"command": "x", "command": "y"}}}')
@@ -267,6 +282,99 @@ def test_a_disabled_server_is_listed_asked_nothing_and_may_miss_its_variables() 
     }}}, environ={})  # fmt: skip
     assert (config.disabled, config.url, dict(config.headers)) == (True, "${BASE}/mcp", {"A": "${input:x}"})
     assert entry(command="x", enabled=False).disabled
+
+
+@pytest.mark.parametrize(
+    ("spelt", "transport"),
+    [
+        *((spelt, "http") for spelt in (
+            "http", "HTTP", "https", "streamable-http", "streamable_http", "streamableHttp", "StreamableHTTP",
+            "Streamable HTTP", "httpStream", "http-stream", "streamable", "remote",
+        )),
+        *((spelt, "sse") for spelt in ("sse", "SSE", " sse ")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["type", "transport"])
+def test_a_remote_transport_is_known_by_all_its_spellings(key: str, spelt: str, transport: str) -> None:
+    assert entry(url="http://h/mcp", **{key: spelt}).transport == transport
+
+
+@pytest.mark.parametrize("spelt", ["stdio", "STDIO", "local", None])
+def test_a_program_is_known_by_all_its_spellings(spelt: str | None) -> None:
+    assert entry(command="x", type=spelt).transport == "stdio"
+
+
+def test_a_remote_server_without_a_protocol_goes_by_its_url() -> None:
+    assert entry(type="remote", url="http://h/sse").transport == "sse"
+    assert entry(url="http://h/sse?key=1").transport == "sse"
+    assert entry(type="http", url="http://h/sse").transport == "http"
+
+
+def test_a_key_that_changes_nothing_is_no_reason_to_warn() -> None:
+    entry(
+        command="x", type="local", tools=["*"], disabledTools=[], sandboxEnabled=False, sandbox={}, oauth={}
+    )
+
+
+def test_a_file_of_windsurf_takes_secrets_from_files(tmp_path: Path) -> None:
+    (tmp_path / "key.txt").write_text("hunter22\n")
+    path = tmp_path / "mcp_config.json"
+    headers = {"A": "Bearer ${file:key.txt}", "B": f"${{file:{tmp_path}/key.txt}}", "C": "${file:none:-d}"}
+    path.write_text(
+        json.dumps({"mcpServers": {"a": {"serverUrl": "http://h/${file:key.txt}", "headers": headers}}})
+    )
+    (config,) = load(path)
+    assert dict(config.headers) == {"A": "Bearer hunter22", "B": "hunter22", "C": "d"}
+    assert "hunter22" not in repr(config)
+
+
+def test_a_file_for_a_variable_that_is_missing_is_named() -> None:
+    error = failure(url="http://h/", headers={"A": "${file:/no/such/file}"})
+    assert error.key == "headers.A"
+    assert "needs the file /no/such/file, which does not exist" in str(error)
+
+
+def test_variables_stand_in_every_place() -> None:
+    environ = {"V": "v", "HOME": "/h"}
+    program = entry(environ=environ, command="${V}", args=["${V}"], env={"K": "${V}"}, cwd="/${V}")
+    assert (program.command, program.args, dict(program.env), program.cwd) == ("v", ("v",), {"K": "v"}, "/v")
+    remote = entry(environ=environ, url="http://${V}/${V}?x=${V}", headers={"K": "a ${env:V}"})
+    assert (remote.url, dict(remote.headers)) == ("http://v/v?x=v", {"K": "a v"})
+
+
+def test_arguments_may_use_the_variables_that_the_entry_sets_itself() -> None:
+    words = ["mcp-remote", "https://h/mcp", "--header", "Authorization:${AUTH_HEADER}"]
+    config = entry(command="npx", args=words, env={"AUTH_HEADER": "Bearer hunter22"})
+    assert config.args[-1] == "Authorization:Bearer hunter22"
+    assert "hunter22" not in repr(config)
+    outer = entry(environ={"V": "outer"}, command="x", args=["${V}", "${W}"], env={"V": "in", "W": "${V}/w"})
+    assert outer.args == ("outer", "outer/w")
+
+
+def test_a_variable_does_not_stand_for_itself() -> None:
+    assert failure(command="x", env={"V": "${V}"}).key == "env.V"
+
+
+def test_a_question_for_a_secret_hides_the_answer_unless_it_says_otherwise() -> None:
+    declared = [{"id": "api-key"}, {"id": "color"}, {"id": "public-key", "password": False}]
+    asked: dict[str, bool] = {}
+    args = [f"${{input:{item['id']}}}" for item in declared]
+
+    def ask(prompt: Prompt) -> str:
+        asked[prompt.id] = prompt.password
+        return "answer"
+
+    load({"servers": {"a": {"command": "x", "args": args}}, "inputs": declared}, ask=ask)
+    assert asked == {"api-key": True, "color": False, "public-key": False}
+
+
+def test_without_a_person_the_error_names_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    source = {"servers": {"a": {"command": "x", "args": ["${input:color}"]}}, "inputs": [{"id": "color"}]}
+    with pytest.raises(
+        ConfigError, match=r"server 'a': key 'args\[0\]': asks for the input 'color', and nobody"
+    ):
+        load(source)
 
 
 def test_web_sockets_are_a_row_that_says_why_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import pickle
 from dataclasses import FrozenInstanceError, replace
@@ -51,6 +52,12 @@ def test_it_is_a_value() -> None:
     assert copy.deepcopy(config) == pickle.loads(pickle.dumps(config)) == config
     with pytest.raises(FrozenInstanceError):
         config.name = "b"  # type: ignore[misc]
+
+
+def test_a_header_that_http_cannot_send_is_a_row_that_says_so() -> None:
+    config = http(headers={"X-Quoted": "“hunter2”"})
+    assert config.unsupported == "the value of headers.X-Quoted is not ASCII, so HTTP cannot send it."
+    assert "hunter2" not in repr(config)
 
 
 def test_changing_what_it_was_made_of_changes_nothing() -> None:
@@ -104,11 +111,15 @@ def test_the_secrets_of_a_server_are_found_in_all_their_forms() -> None:
     assert "8080" not in secrets
 
 
-def test_a_basic_credential_is_hidden_as_a_library_sends_it() -> None:
-    import base64
-
-    sent = base64.b64encode(b"user:hunter2").decode()
-    assert sent not in redact(f"Authorization: Basic {sent}", secrets_of(http(url="http://user:hunter2@h/")))
+@pytest.mark.parametrize(
+    ("userinfo", "sent"),
+    [("user:hunter2", b"user:hunter2"), ("hunter2", b"hunter2:"), ("us%40er:p%2Fw%20x", b"us@er:p/w x")],
+)
+def test_a_basic_credential_is_hidden_as_a_library_sends_it(userinfo: str, sent: bytes) -> None:
+    header = base64.b64encode(sent).decode()
+    assert header not in redact(
+        f"Authorization: Basic {header}", secrets_of(http(url=f"http://{userinfo}@h/"))
+    )
 
 
 PLANTED = st.text(

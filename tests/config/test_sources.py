@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import socket
 import sys
 import types
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mcpnb.config import ConfigWarning, ServerConfig, load
+from mcpnb.config import ConfigErrors, ConfigWarning, ServerConfig, load
 from mcpnb.errors import ConfigError
 
 
@@ -207,7 +208,27 @@ def test_relative_programs_and_folders_are_relative_to_the_file(tmp_path: Path) 
     a, b, c = load(path, environ={"HOME": "/home/me"})
     assert (a.command, a.cwd) == (str(tmp_path / "bin/run"), str(tmp_path / "work"))
     assert (b.command, b.cwd) == ("run", str(tmp_path))
-    assert (c.command, c.cwd) == ("/home/me/run", None)
+    assert (c.command, c.cwd) == ("/home/me/run", str(tmp_path))
+
+
+def test_a_program_of_a_file_starts_where_its_relative_arguments_are_found(tmp_path: Path) -> None:
+    (editor,) = load(
+        write(tmp_path, servers(a={"command": "python", "args": ["./s.py"]}), ".cursor/mcp.json")
+    )
+    (cell,) = load(servers(a={"command": "python", "args": ["./s.py"]}))
+    assert (editor.cwd, editor.args, cell.cwd) == (str(tmp_path), ("./s.py",), None)
+
+
+def test_paths_of_windows_are_left_as_they_are_elsewhere(tmp_path: Path) -> None:
+    entry = {
+        "command": "C:\\tools/run.exe",
+        "args": ["D:\\data"],
+        "cwd": "C:\\work",
+        "envFile": "C:\\x\\.env",
+    }
+    with pytest.warns(ConfigWarning, match="does not exist"):
+        (a,) = load(write(tmp_path, servers(a=entry)))
+    assert (a.command, a.args, a.cwd) == ("C:\\tools/run.exe", ("D:\\data",), "C:\\work")
 
 
 def test_an_editors_file_speaks_of_the_folder_above(tmp_path: Path) -> None:
@@ -266,7 +287,11 @@ def test_a_file_that_is_not_json_names_line_and_column(tmp_path: Path, content: 
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (b"\xff\xfe{\x00}\x00", "UTF-8"),
+        (b"\xff\xfe{\x00}\x00", "names no servers"),
+        (b"\xff\xfe{", "UTF-8"),
+        (b"{\x00}\x00", "not JSON"),
+        (b"\xe4", "UTF-8"),
+        (b" \n", "it is empty"),
         (b"[" * 100_000, "nested too deeply"),
         (b"[1, 2]", "a list, not an object"),
         (b"null", "null"),
@@ -278,10 +303,11 @@ def test_files_of_other_kinds_are_refused_in_words(tmp_path: Path, raw: bytes, w
     assert words in str(failure(path))
 
 
-def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "mcp.json"
-    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(servers(a={"command": "x"})).encode())
-    assert load(path)[0].name == "a"
+    path.write_bytes(json.dumps(servers(ä={"command": "x"}), ensure_ascii=False).encode(encoding))
+    assert load(path)[0].name == "ä"
 
 
 def test_a_folder_and_a_name_too_long_are_no_files(tmp_path: Path) -> None:
@@ -306,6 +332,46 @@ def test_a_name_that_stands_twice_in_a_file_is_refused(tmp_path: Path) -> None:
     assert (error.server, error.problem) == ("a", "is defined twice.")
     both = {"mcpServers": {"a": {"command": "x"}}, "servers": {"a": {"command": "x"}}}
     assert failure(write(tmp_path, both)).server == "a"
+
+
+def test_a_table_of_servers_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    text = '{"mcpServers": {"a": {"command": "x"}}, "mcpServers": {"b": {"command": "x"}}}'
+    assert failure(write(tmp_path, text)).key == "mcpServers"
+    assert failure(write(tmp_path, '{"a": {"command": "x"}, "a": {"command": "y"}}')).server == "a"
+
+
+def test_all_problems_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        servers(
+            good={"command": "x"},
+            a={"command": "${GONE}", "args": ["${LOST}"], "env": {"K": "${MISSING}"}},
+            b={"url": "http://h/", "headers": {"Authorization": "Bearer ${NONE}"}},
+            c={"command": "x", "url": "http://h/"},
+        ),
+    )
+    error = failure(path, environ={})
+    assert isinstance(error, ConfigErrors)
+    assert [(e.server, e.key) for e in error.problems] == [
+        ("a", "env.K"), ("a", "command"), ("a", "args[0]"), ("b", "headers.Authorization"), ("c", "url"),
+    ]  # fmt: skip
+    assert {e.file for e in error.problems} == {str(path)}
+    assert (error.file, error.server, error.key) == (str(path), "a", "env.K")
+    assert str(error).splitlines()[0] == "5 problems:"
+    assert all(name in str(error) for name in ("GONE", "LOST", "MISSING", "NONE", "Keep either"))
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert "5 problems" in str(failure({"team": json.loads(path.read_text())}, environ={}))
+
+
+def test_one_problem_is_a_plain_error(tmp_path: Path) -> None:
+    assert type(failure(write(tmp_path, servers(a={"command": "${GONE}"})), environ={})) is ConfigError
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a:b", "a/b", "../x", "ä", "日本", "😀", "a\nb", "x" * 300, "${A}", "0"]
+)
+def test_a_server_may_have_any_name(tmp_path: Path, name: str) -> None:
+    assert load(write(tmp_path, {"mcpServers": {name: {"command": "x"}}}))[0].name == name
 
 
 @pytest.mark.parametrize(
