@@ -6,9 +6,29 @@ when a schema needs it.
 
 from mcpnb.catalog.book import Catalog
 from mcpnb.catalog.checking import preload
-from mcpnb.catalog.entry import ToolEntry
+from mcpnb.catalog.choices import Choices
+from mcpnb.catalog.documents import Documents
+from mcpnb.catalog.entry import Entry, ToolEntry
+from mcpnb.catalog.merging import MergedEntry
 from mcpnb.catalog.parameters import Parameter
+from mcpnb.catalog.pins import Pin, Pins
 from mcpnb.catalog.policies import POLICIES
-from mcpnb.catalog.resolution import Conflict, Resolution
+from mcpnb.catalog.resolution import KINDS, Conflict, Kind, Resolution
 
-__all__ = ["POLICIES", "Catalog", "Conflict", "Parameter", "Resolution", "ToolEntry", "preload"]
+__all__ = [
+    "KINDS",
+    "POLICIES",
+    "Catalog",
+    "Choices",
+    "Conflict",
+    "Documents",
+    "Entry",
+    "Kind",
+    "MergedEntry",
+    "Parameter",
+    "Pin",
+    "Pins",
+    "Resolution",
+    "ToolEntry",
+    "preload",
+]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mcpnb.catalog.entry import ToolEntry
+from mcpnb.catalog.entry import Entry, ToolEntry
 from mcpnb.catalog.replicas import listed
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Names of tools that came, went, or are no longer what they were."""
+    """Names that came, went, or are no longer what they were."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -27,8 +27,8 @@ class Changes:
         return "; ".join(f"{verb} {listed(names)}" for verb, names in parts if names)
 
 
-def between(old: Mapping[str, ToolEntry], new: Mapping[str, ToolEntry]) -> Changes:
-    """What happened from one listing of a server to the next; both are keyed by the tool's name."""
+def between(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> Changes:
+    """What happened from one listing of a server to the next; both are keyed by the entry's name."""
     return Changes(
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
@@ -38,20 +38,29 @@ def between(old: Mapping[str, ToolEntry], new: Mapping[str, ToolEntry]) -> Chang
     )
 
 
-def difference(one: ToolEntry, other: ToolEntry) -> str:
+def difference(one: Entry, other: Entry) -> str:
     """How two entries of one name differ, server aside."""
-    parts = [_arguments(one, other)] if one.input_schema != other.input_schema else []
-    if one.output_schema != other.output_schema:
-        parts.append("the output schema differs")
-    for what in ("description", "title", "version", "read_only", "idempotent", "destructive"):
+    parts, told = _schemas(one, other), ("description", "title", "version")
+    if isinstance(one, ToolEntry):
+        told = (*told, "read_only", "idempotent", "destructive")
+    for what in told:
         before, after = getattr(one, what), getattr(other, what)
         if before != after:
             parts.append(what if what in {"description", "title"} else f"{what} {before} → {after}")
     return ", ".join(parts)
 
 
-def schema_difference(one: ToolEntry, other: ToolEntry) -> str:
-    """How the schemas of two declared replicas differ, naming both servers."""
+def _schemas(one: Entry, other: Entry) -> list[str]:
+    if not (isinstance(one, ToolEntry) and isinstance(other, ToolEntry)):
+        return [] if one.fingerprint == other.fingerprint else ["what it takes or gives"]
+    parts = [_arguments(one, other)] if one.input_schema != other.input_schema else []
+    return parts if one.output_schema == other.output_schema else [*parts, "the output schema differs"]
+
+
+def schema_difference(one: Entry, other: Entry) -> str:
+    """How two declared replicas differ in what they take and give, naming both servers."""
+    if not (isinstance(one, ToolEntry) and isinstance(other, ToolEntry)):
+        return "what they take or give is not the same"
     left = {parameter.name: parameter for parameter in one.parameters}
     right = {parameter.name: parameter for parameter in other.parameters}
     only = [f"{name} only on {one.server}" for name in left if name not in right]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcpnb.catalog.entry import UNREADABLE, ToolEntry
-from mcpnb.catalog.quick import Accept, quick
+from mcpnb.schema.quick import Accept, quick
 
 if TYPE_CHECKING:
     from mcpnb.catalog.validator import Checked

@@ -1,12 +1,12 @@
-"""One tool of one server, as the catalog keeps it, and the fingerprint that says whether two are alike."""
+"""A capability of one server, as the catalog keeps it, and the fingerprint by which two are alike."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mcpnb.catalog.parameters import Parameter, mapping, read
 from mcpnb.model import ToolRef
@@ -19,29 +19,22 @@ UNREADABLE = "unreadable:"
 
 
 @dataclass(frozen=True, slots=True)
-class ToolEntry:
-    """A tool as one server offers it. The schemas are the server's own objects: read, do not change them."""
+class Entry:
+    """A capability as one server offers it."""
 
     ref: ToolRef
+    """The server, and the capability's name: a tool's, a prompt's, a resource's URI or template."""
     title: str
     """The title to show; empty when the server gave none."""
     description: str
     version: str | None
-    """The tool's own version, else its server's."""
-    input_schema: Mapping[str, object] = field(hash=False, repr=False)
-    output_schema: Mapping[str, object] | None = field(hash=False, repr=False)
-    read_only: bool
-    idempotent: bool
-    """By its server: it only reads, or a second call with the same arguments changes nothing more."""
-    destructive: bool
-    """May change or delete things; true unless the server says otherwise."""
+    """Its own version, else its server's."""
     fingerprint: str
-    """Equal for equal input and output schemas, whatever the order of their keys."""
-    parameters: tuple[Parameter, ...] = field(hash=False, repr=False)
+    """Equal for capabilities that take and give the same, by what their servers say."""
 
     @property
     def name(self) -> str:
-        """The tool's name, without its server."""
+        """Its name, without its server."""
         return self.ref.tool
 
     @property
@@ -49,10 +42,37 @@ class ToolEntry:
         """The server that offers it."""
         return self.ref.server
 
+
+@dataclass(frozen=True, slots=True)
+class ToolEntry(Entry):
+    """A tool as one server offers it. The schemas are the server's own objects: read, do not change them.
+
+    Its fingerprint is equal for equal input and output schemas, whatever the order of their keys.
+    """
+
+    input_schema: Mapping[str, object] = field(hash=False, repr=False)
+    output_schema: Mapping[str, object] | None = field(hash=False, repr=False)
+    read_only: bool
+    idempotent: bool
+    """By its server: it only reads, or a second call with the same arguments changes nothing more."""
+    destructive: bool
+    """May change or delete things; true unless the server says otherwise."""
+    parameters: tuple[Parameter, ...] = field(hash=False, repr=False)
+
     @property
     def signature(self) -> str:
         """The arguments as Python text: `location: str, days: int = 3`."""
         return ", ".join(map(str, self.parameters))
+
+    def at(self, server: str) -> ToolEntry:
+        """What the answering server itself calls this tool: another entry only where several were merged."""
+        del server
+        return self
+
+    def arguments_for(self, server: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What that server is sent of a call's arguments: all of them, unless several tools were merged."""
+        del server
+        return arguments
 
 
 def from_tool(server: str, tool: Tool, *, server_version: str | None = None) -> ToolEntry:
@@ -64,7 +84,7 @@ def from_tool(server: str, tool: Tool, *, server_version: str | None = None) -> 
         ref=ref,
         title=tool.title or (hints.title if hints else None) or "",
         description=tool.description or "",
-        version=_own_version(tool.meta) or server_version,
+        version=own_version(tool.meta) or server_version,
         input_schema=tool.input_schema,
         output_schema=tool.output_schema,
         read_only=read_only,
@@ -76,8 +96,22 @@ def from_tool(server: str, tool: Tool, *, server_version: str | None = None) -> 
     )
 
 
-def fingerprint(ref: ToolRef, inputs: Mapping[str, object], outputs: Mapping[str, object] | None) -> str:
-    """A digest of the canonical JSON of both schemas."""
+def tools_of(
+    server: str, tools: Iterable[Tool], version: str | None
+) -> tuple[dict[str, ToolEntry], list[str]]:
+    """The entries of a listing by name, and the names that it has more than once (the first one counts)."""
+    found: dict[str, ToolEntry] = {}
+    doubled: dict[str, None] = {}
+    for tool in tools:
+        if tool.name in found:
+            doubled[tool.name] = None
+        else:
+            found[tool.name] = from_tool(server, tool, server_version=version)
+    return found, list(doubled)
+
+
+def fingerprint(ref: ToolRef, inputs: object, outputs: object = None) -> str:
+    """A digest of the canonical JSON of both schemas, or of whatever else tells two capabilities apart."""
     parts = [inputs] if outputs is None else [inputs, outputs]
     try:
         text = "\n".join(canonical(part) for part in parts)
@@ -112,7 +146,8 @@ def _sorted_names(value: object) -> object:
     return _normal(cast("object", value))
 
 
-def _own_version(meta: Mapping[str, object] | None) -> str | None:
+def own_version(meta: Mapping[str, object] | None) -> str | None:
+    """The version that a capability states of itself."""
     if not meta:
         return None
     holders = (meta, mapping(meta.get("fastmcp")), mapping(meta.get("_fastmcp")))

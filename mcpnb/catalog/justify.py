@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from mcpnb.catalog.changes import Changes, schema_difference
 from mcpnb.catalog.entry import ToolEntry
-from mcpnb.catalog.policies import Policy
 from mcpnb.catalog.replicas import Group, listed
-from mcpnb.catalog.resolution import Conflict
+from mcpnb.catalog.resolution import Conflict, Kind
 from mcpnb.errors import suggest
 from mcpnb.model import Event
 
@@ -16,10 +15,9 @@ from mcpnb.model import Event
 _MAX_QUOTED = 8
 
 
-def why(policy: Policy, ranked: Sequence[Group], groups: Sequence[Group]) -> str:
-    """Why the first of the ranked groups is chosen, and what else a person should know of the groups."""
-    first = f"{ranked[0].servers[0]} {policy.why}" if ranked else policy.why
-    return ". ".join([first, *_splits(groups), *_look_alikes(groups)])
+def why(reason: str, groups: Sequence[Group]) -> str:
+    """Why a policy chose, and what else a person should know of the groups."""
+    return ". ".join([reason, *_splits(groups), *_look_alikes(groups)])
 
 
 def _splits(groups: Sequence[Group]) -> list[str]:
@@ -55,27 +53,44 @@ def _hint(servers: list[str]) -> str:
     )
 
 
-def tools_changed(server: str, change: Changes, doubled: Sequence[str], *, at: float) -> Event:
-    """A listing that is not what it was. `data` has the names, and for each changed tool how it changed."""
+def changed(kind: Kind, server: str, change: Changes, doubled: Sequence[str], *, at: float) -> Event:
+    """A listing that is not what it was. `data` has the names, and for each changed one how it changed."""
     twice = listed(doubled)
     detail = f"{server} {change}" + (f"; lists {twice} more than once, the first one counts" if twice else "")
     data = {"added": change.added, "removed": change.removed, "changed": dict(change.changed)}
-    return Event(at, "tools_changed", server, detail, data)
+    return Event(at, f"{kind}s_changed", server, detail, data)
 
 
 def conflict(now: Conflict) -> Event:
-    """A name that different tools have, and which of them it means from now on."""
+    """A name that different servers offer differently, and which of them it means from now on."""
     over = listed(now.rejected)
-    choice = f"{now.chosen}, not {over}" if now.chosen else f"none of {over}"
-    data = {name: getattr(now, name) for name in ("tool", "policy", "chosen", "rejected", "why")}
-    detail = f"{now.tool} is offered by different servers and means {choice} ({now.policy}): {now.why}"
+    if now.chosen:
+        choice = f"{now.chosen}, not {over}" if over else f"{now.chosen} and the others together"
+    else:
+        choice = f"none of {over}"
+    data = {name: getattr(now, name) for name in ("kind", "tool", "policy", "chosen", "rejected", "why")}
+    what = now.tool if now.kind == "tool" else f"{now.kind} {now.tool}"
+    detail = f"{what} is offered by different servers and means {choice} ({now.policy}): {now.why}"
     return Event(now.at, "conflict", now.chosen or None, detail, data)
 
 
-def conflict_gone(tool: str, policy: str, *, at: float) -> Event:
+def conflict_gone(was: Conflict, *, at: float) -> Event:
     """A name that means one thing again."""
-    data = {"tool": tool, "policy": policy, "chosen": "", "rejected": (), "resolved": True}
-    return Event(at, "conflict", None, f"{tool} is no longer offered by different servers", data)
+    data = {
+        "kind": was.kind,
+        "tool": was.tool,
+        "policy": was.policy,
+        "chosen": "",
+        "rejected": (),
+        "resolved": True,
+    }
+    return Event(at, "conflict", None, f"{was.tool} is no longer offered by different servers", data)
+
+
+def held(entry: ToolEntry, what: str, *, at: float) -> Event:
+    """A tool that is refused because it is not what it was when it was approved."""
+    detail = f"{entry.ref} is refused until it is approved: {what}"
+    return Event(at, "tool_held", entry.server, detail, {"tool": entry.name, "changed": what})
 
 
 def unchecked(entry: ToolEntry, reason: str, *, at: float) -> Event:

@@ -6,11 +6,11 @@ put into one group, whatever was declared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from mcpnb.catalog.entry import ToolEntry
+from mcpnb.catalog.entry import Entry
 from mcpnb.errors import ConfigError
 
 Replicas = bool | Sequence[Sequence[str]] | None
@@ -24,16 +24,15 @@ _MAX_NAMED = 8
 class Group:
     """Entries of one name that may stand in for each other."""
 
-    entries: tuple[ToolEntry, ...]
+    entries: tuple[Entry, ...]
     family: str
     """Equal for entries that were declared replicas, also when their schemas then split them."""
+    fingerprint: str
+    """The one that all its entries share, or shared when they were approved."""
     servers: tuple[str, ...]
     """The entries' servers, in the order of their declaration."""
-
-    @property
-    def fingerprint(self) -> str:
-        """The one that all its entries share."""
-        return self.entries[0].fingerprint
+    last: int
+    """The place of its last entry among all of this name."""
 
     def __str__(self) -> str:
         first = self.servers[0]
@@ -88,14 +87,23 @@ class Declarations:
         return server if self._nobody else self._families.get(server, server)
 
 
-def grouped(entries: Iterable[ToolEntry], declared: Declarations) -> list[Group]:
+def grouped(
+    entries: Iterable[Entry], declared: Declarations, fingerprint: Callable[[Entry], str]
+) -> list[Group]:
     """Entries of one name, in groups of alike replicas, in the order of their first members."""
-    found: dict[tuple[str, str], list[ToolEntry]] = {}
-    for entry in entries:
-        found.setdefault((declared.family(entry.ref.server), entry.fingerprint), []).append(entry)
+    found: dict[tuple[str, str], list[tuple[int, Entry]]] = {}
+    for place, entry in enumerate(entries):
+        key = (declared.family(entry.ref.server), fingerprint(entry))
+        found.setdefault(key, []).append((place, entry))
     return [
-        Group(tuple(members), family, tuple([member.ref.server for member in members]))
-        for (family, _), members in found.items()
+        Group(
+            entries=tuple([entry for _, entry in members]),
+            family=family,
+            fingerprint=mark,
+            servers=tuple([entry.ref.server for _, entry in members]),
+            last=members[-1][0],
+        )
+        for (family, mark), members in found.items()
     ]
 
 

@@ -16,7 +16,7 @@ from jsonschema.exceptions import SchemaError
 from jsonschema.protocols import Validator
 from referencing.jsonschema import EMPTY_REGISTRY
 
-from mcpnb.catalog.patterns import matches
+from mcpnb.schema.patterns import matches
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 

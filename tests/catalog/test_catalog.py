@@ -96,7 +96,8 @@ def test_the_order_of_declaration_decides_and_not_the_order_of_listings(tool, ot
 def test_the_note_of_a_choice_names_the_groups(catalog_of, tool, other):
     listings = {"alpha": [tool()], "beta": [tool()], "gamma": [tool(schema=other)]}
     catalog = catalog_of(listings, replicas=[["alpha", "beta"]])
-    assert catalog.resolve("forecast").note == "first_server: alpha's group (alpha, beta) over gamma"
+    note = catalog.resolve("forecast").note
+    assert note == "first_server: alpha's group (alpha, beta) over gamma (alpha was declared first)"
 
 
 def test_policies_rank_groups_and_never_throw_replicas_away(catalog_of, tool, other):

@@ -14,9 +14,9 @@ from mcp_types import Tool
 
 from mcpnb.catalog import Catalog
 from mcpnb.catalog.entry import from_tool
-from mcpnb.catalog.patterns import cheap, matches
-from mcpnb.catalog.quick import quick
 from mcpnb.errors import ArgumentError
+from mcpnb.schema.patterns import cheap, matches
+from mcpnb.schema.quick import quick
 
 
 @pytest.fixture

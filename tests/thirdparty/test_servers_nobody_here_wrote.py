@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import pytest
@@ -21,34 +18,6 @@ import pytest
 import mcpnb
 
 pytestmark = [pytest.mark.thirdparty, pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-def _run(*command: str | Path, cwd: Path | None = None) -> None:
-    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.fail(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-
-
-@pytest.fixture(scope="session")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The command that starts server-everything."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not (node and npm):
-        pytest.skip("Node and npm are not installed")
-    folder = tmp_path_factory.mktemp("npm")
-    package = "@modelcontextprotocol/server-everything"
-    _run(npm, "install", "--no-audit", "--no-fund", "--prefix", folder, package)
-    return [node, str(folder / "node_modules" / package / "dist" / "index.js")]
-
-
-@pytest.fixture(scope="session")
-def pypi(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of commands with mcp-server-time and mcp-server-git."""
-    folder = tmp_path_factory.mktemp("pypi")
-    venv.create(folder, with_pip=True)
-    scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
-    _run(scripts / "python", "-m", "pip", "install", "-q", "mcp-server-time", "mcp-server-git")
-    return scripts
 
 
 @pytest.fixture
@@ -72,19 +41,6 @@ def everything_url(everything: list[str]):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     process.stderr.close()
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A small git repository."""
-    folder = tmp_path / "repository"
-    git = ["git", "-C", str(folder), "-c", "user.name=T", "-c", "user.email=t@example.org"]
-    folder.mkdir()
-    _run(*git, "init", "-q")
-    (folder / "a.txt").write_text("a\n")
-    _run(*git, "add", ".")
-    _run(*git, "commit", "-q", "-m", "the first commit")
-    return folder
 
 
 @pytest.fixture
