@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from mcpnb.errors import (
@@ -16,7 +18,7 @@ from mcpnb.errors import (
     ServerDisconnected,
     ToolError,
 )
-from mcpnb.fanout import fan_out, kind_of
+from mcpnb.fanout import beside, fan_out, kind_of
 
 pytestmark = pytest.mark.anyio
 
@@ -198,3 +200,36 @@ async def test_fifty_servers_are_asked_concurrently():
 )
 def test_every_error_has_its_kind(error, kind):
     assert kind_of(error) == kind
+
+
+async def test_work_beside_the_loop_does_not_hold_it_up():
+    go, seen = threading.Event(), anyio.Event()
+
+    def work() -> str:
+        go.wait(10)
+        return "done"
+
+    async def loop_goes_on() -> None:
+        await anyio.lowlevel.checkpoint()
+        seen.set()
+        go.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(loop_goes_on)
+        assert await beside(work) == "done"
+    assert seen.is_set()
+
+
+async def test_an_error_beside_the_loop_is_raised_where_it_is_awaited():
+    with pytest.raises(ZeroDivisionError):
+        await beside(lambda: 1 / 0)
+
+
+async def test_giving_up_on_work_beside_the_loop_ignores_its_end():
+    go = threading.Event()
+    task = asyncio.ensure_future(beside(lambda: go.wait(10)))
+    await anyio.lowlevel.checkpoint()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go.set()

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one server said."""
+    """What one server said, and what speaks for it."""
 
     server: str
     value: object
     latency: float = math.nan
     """Seconds; NaN when unknown."""
     confidence: float = 1.0
-    """0 to 1."""
+    """What the server itself says of its answer, 0 to 1."""
+    reliability: float = 1.0
+    """The share of its calls that went well lately, 0 to 1."""
+    age: float = 0.0
+    """Seconds since the answer was made: more than 0 when it was kept in a cache."""
+    units: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Units that its output schema declares: `days[].high` → `degF`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,10 @@ class Disagreement:
     """Server → what it said."""
     spread: float = math.nan
     """Greatest difference relative to the greatest magnitude, 0 to 2; NaN when the values are no numbers."""
+    chosen: object = None
+    """What the fused value says."""
+    agreeing: tuple[str, ...] = ()
+    """The servers that say it too, or a number within the tolerance of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,50 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How a field of a server was read so that it compares with the others'."""
+
+    server: str
+    key: str
+    """Where it stood in the server's own answer; `[]` is every item of a list."""
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An answer that could have been taken instead."""
+
+    value: object
+    servers: tuple[str, ...]
+    confidence: float
+    """The greatest of its servers'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far a source is believed, and why. Every part is 0 to 1."""
+
+    reported: float = 1.0
+    """What the server says of its own answer."""
+    reliability: float = 1.0
+    """The share of its calls that went well lately."""
+    freshness: float = 1.0
+    """1 for the newest answer, half of it for every half-life that another is older."""
+    agreement: float = 1.0
+    """Over the fields it gave, the mean share of the sources (itself included) that say the same."""
+
+    @property
+    def weight(self) -> float:
+        """What is known before the answers are compared: reported, reliability and freshness multiplied."""
+        return self.reported * self.reliability * self.freshness
+
+    @property
+    def confidence(self) -> float:
+        """All four together."""
+        return self.weight * self.agreement
+
+
+@dataclass(frozen=True, slots=True)
 class Fused:
     """Many answers made one. Its parts may be the very objects of the answers: read, do not change them."""
 
@@ -63,14 +117,10 @@ class Fused:
     rows: tuple[FusedRow, ...] = ()
     conflicts: tuple[Disagreement, ...] = ()
     confidence: float = 0.0
-    """Of the contributing answers on average, times the share of fields on which the sources agree."""
+    """The mean confidence of the contributing sources."""
     left_out: tuple[LeftOut, ...] = ()
-
-
-def confidence_of(answers: Sequence[Answer], servers: Iterable[str], agreement: float = 1.0) -> float:
-    """The mean confidence of the answers from these servers, times `agreement`; 0 when there is none."""
-    named = set(servers)
-    given = [answer.confidence for answer in answers if answer.server in named]
-    # What is no number between 0 and 1 says nothing about the answer.
-    sane = [confidence if 0 <= confidence <= 1 else 1.0 for confidence in given]
-    return math.fsum(sane) / len(sane) * agreement if sane else 0.0
+    alternatives: tuple[Option, ...] = ()
+    """Other answers as they were given, best first."""
+    readings: tuple[Reading, ...] = ()
+    trust: Mapping[str, Trust] = field(default_factory=dict[str, Trust])
+    """Server → how far it is believed."""

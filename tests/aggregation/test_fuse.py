@@ -25,12 +25,17 @@ def answers(*values, **options) -> list[Answer]:
         ([1, 2.5], "mean"),
         ([LONDON, LONDON], "mean"),
         ([{"days": [{"high": 1, "low": 2}], "town": "x"}], "mean"),
-        (["text", "text"], "first"),
-        ([{"text": "Hallo", "language": "de", "confidence": 0.9}], "first"),
-        ([True, False], "first"),
-        ([None, None], "first"),
-        ([], "first"),
-        ([1, "a", "b"], "first"),
+        ([{"place": "x", "days": [{"date": "2026-07-28", "high": 20, "sky": "sun", "wind": "SW"}]}], "mean"),
+        ([[{"date": "2026-07-28", "title": "News", "year": 2026}]], "concat"),
+        (["text", "text"], "vote"),
+        ([{"text": "Hallo", "language": "de", "confidence": 0.9}], "best"),
+        ([{"sky": "rain", "wind": "SW"}], "vote"),
+        ([{"summary": "x", "topics": ["a"], "words": 3}], "merge"),
+        ([{"query": "tea", "results": [{"title": "Tea"}], "total": 1}], "concat"),
+        ([True, False], "vote"),
+        ([None, None], "vote"),
+        ([], "vote"),
+        ([1, "a", "b"], "vote"),
         ([1, 2, "b"], "mean"),
     ],
 )
@@ -75,7 +80,7 @@ def test_words_are_taken_from_most_sources_and_the_others_are_listed():
     assert conflict.key == "sky"
     assert conflict.values == {"a": "rain", "b": "sun", "c": "sun"}
     assert math.isnan(conflict.spread)
-    assert fused.confidence == pytest.approx(0.5)
+    assert fused.confidence == pytest.approx((2 / 3 + 5 / 6 + 5 / 6) / 3)
 
 
 def test_a_truth_value_is_no_number():
@@ -131,8 +136,12 @@ def test_huge_numbers_neither_overflow_nor_lose_digits():
 
 def test_records_are_joined_and_equal_ones_are_merged_with_all_their_sources():
     fused = fuse(answers([{"id": 1}, {"id": 2}], [{"id": 2}, {"id": 3}]))
-    assert fused.value == [{"id": 1}, {"id": 2}, {"id": 3}]
-    assert [row.servers for row in fused.rows] == [("a",), ("a", "b"), ("b",)]
+    assert fused.value == [
+        {"id": 2, "_source": "a, b"},  # the one that both have comes first
+        {"id": 1, "_source": "a"},
+        {"id": 3, "_source": "b"},
+    ]
+    assert [row.servers for row in fused.rows] == [("a", "b"), ("a",), ("b",)]
     assert [row.key for row in fused.rows] == ["[0]", "[1]", "[2]"]
 
 
@@ -152,7 +161,7 @@ def test_a_shared_wrapper_of_a_list_stays_around_the_joined_list():
 
 def test_what_is_no_record_is_left_out_of_a_concat_with_the_reason():
     fused = fuse(answers([{"id": 1}], "nothing found", None, [], {"id": 2, "name": "x"}), "concat")
-    assert fused.value == [{"id": 1}, {"id": 2, "name": "x"}]
+    assert fused.value == [{"id": 1, "_source": "a"}, {"id": 2, "name": "x", "_source": "e"}]
     assert {each.server: each.reason for each in fused.left_out} == {
         "b": "text, where others gave records",
         "c": "null",
@@ -166,7 +175,7 @@ def test_lone_values_can_be_joined_too():
 
 def test_first_is_the_fastest_answer():
     slow, fast = Answer("slow", "a", 2.0, 0.5), Answer("fast", "b", 1.0, 0.8)
-    fused = fuse([slow, fast])
+    fused = fuse([slow, fast], "first")
     assert (fused.value, fused.method) == ("b", "first")
     assert fused.rows == (FusedRow("", "b", ("fast",)),)
     assert fused.conflicts[0].values == {"slow": "a", "fast": "b"}
