@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,11 +14,11 @@ from mcpnb.model import Explanation, OutcomeKind
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock
 
-    from mcpnb.aggregation import Disagreement, FusedRow
+    from mcpnb.aggregation import Disagreement, FusedRow, Option, Trust
     from mcpnb.routing.call import Call
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Result:
     """The answer of one tool, and why it came from where it came from.
 
@@ -35,6 +35,28 @@ class Result:
     _resolution: str = field(default="", repr=False)
     _schema: Mapping[str, object] | None = field(default=None, repr=False)
     """The tool's output schema."""
+    _origin: str = field(default="", repr=False)
+    """Of an answer for which nothing was sent: whose it was, and how old."""
+    _age: float = field(default=0.0, repr=False)
+    """Seconds for which the answer was kept in a cache."""
+
+    def __init__(
+        self,
+        tool: str,
+        server: str,
+        raw: CallToolResult,
+        latency: float,
+        call: Call,
+        resolution: str = "",
+        schema: Mapping[str, object] | None = None,
+        origin: str = "",
+        age: float = 0.0,
+    ) -> None:
+        # All at once: what a frozen dataclass does by itself, field by field, is 1 % of an in-process call.
+        self.__dict__.update(
+            tool=tool, server=server, raw=raw, latency=latency,
+            _call=call, _resolution=resolution, _schema=schema, _origin=origin, _age=age,
+        )  # fmt: skip
 
     @property
     def ok(self) -> bool:
@@ -71,13 +93,24 @@ class Result:
         return self._call.sent
 
     @property
+    def age(self) -> float:
+        """Seconds for which the answer was kept in a cache; 0 when it was sent for."""
+        return self._age
+
+    @property
+    def output_schema(self) -> Mapping[str, object] | None:
+        """What the tool declares of its answers, when it does."""
+        return self._schema
+
+    @property
     def cached(self) -> bool:
-        """Whether the answer was kept from an earlier call."""
-        return False
+        """Whether the answer is that of another call, so that nothing was sent for this one."""
+        return bool(self._origin)
 
     def explain(self) -> Explanation:
         """Candidates, who was filtered out, what the strategy saw, every attempt."""
-        return self._call.explanation(self._resolution)
+        story = self._call.explanation(self._resolution)
+        return replace(story, cached=True, origin=self._origin, queued=0.0) if self.cached else story
 
     def raise_for_error(self) -> Result:
         """This result, unless the tool marked it as an error.
@@ -125,8 +158,13 @@ class Source:
     latency: float
     """Seconds."""
     confidence: float
-    """0 to 1; 0 when it did not answer."""
+    """0 to 1; 0 when it did not answer. The product of the parts of `trust`."""
     error: str = ""
+    """Why it did not answer, or which part of its answer did not go into the fused value and why."""
+    note: str = ""
+    """How its answer was read so that it compares with the others': renamed fields, converted units."""
+    trust: Trust | None = None
+    """What its confidence is made of; None when it did not answer."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +184,9 @@ class Aggregate:
     rows: tuple[FusedRow, ...]
     """One per fused item or field, with its source."""
     confidence: float
+    """The mean confidence of the sources that contributed, 0 to 1."""
+    alternatives: tuple[Option, ...] = ()
+    """Other answers that could have been taken, best first."""
 
     def __repr__(self) -> str:
         answered = f"{len(self.results)} of {len(self.sources)} servers"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mcpnb.aggregation import Answer, LeftOut, fuse
+from mcpnb.aggregation import Answer, Fused, Rules, Trust, fuse, reported_confidence, units_in
 from mcpnb.catalog import ToolEntry
+from mcpnb.client.cache import Hit
 from mcpnb.errors import ArgumentError, McpnbError, NoServerAvailable
 from mcpnb.fanout import SourceOutcome
 from mcpnb.result import Aggregate, Result, Source
 from mcpnb.routing import Finish
+from mcpnb.routing.call import Call
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
@@ -28,14 +30,46 @@ def answer(entry: ToolEntry, finish: Finish, note: str, *, raise_on_error: bool)
         raise outcome.error or McpnbError(f"{entry.ref.tool} ended as {outcome.kind}")
     raw: CallToolResult = outcome.value  # pyright: ignore[reportAssignmentType] - the driver's job put it there
     total = (call.finished or call.arrived) - call.arrived
+    answered = call.answered
+    server = answered.attempt.server if answered else ""
+    result = Result(entry.name, server, raw, total, call, note, entry.at(server).output_schema)
+    return result.raise_for_error() if raise_on_error and raw.is_error else result
+
+
+def kept_answer(entry: ToolEntry, hit: Hit, call: Call, note: str, *, raise_on_error: bool) -> Result:
+    """The result of a call for which nothing was sent, because the answer was there.
+
+    Raises:
+        ToolError: The tool said no to the identical call for which this one waited, and `raise_on_error`.
+    """
+    total = (call.finished or call.arrived) - call.arrived
     result = Result(
-        entry.ref.tool, call.ended[-1].attempt.server, raw, total, call, note, entry.output_schema
+        entry.name,
+        hit.server,
+        hit.raw,
+        total,
+        call,
+        note,
+        entry.at(hit.server).output_schema,
+        hit.origin,
+        hit.age or 0.0,
     )
     return result.raise_for_error() if raise_on_error else result
 
 
-def fused(tool: str, outcomes: Sequence[SourceOutcome[Result]], method: Any) -> Aggregate:
+def fused(
+    tool: str,
+    outcomes: Sequence[SourceOutcome[Result]],
+    rules: Rules,
+    reliability: Mapping[str, float],
+) -> Aggregate:
     """The answers of all servers as one, with what each contributed.
+
+    Args:
+        tool: What was called.
+        outcomes: One per server that was asked.
+        rules: How to fuse.
+        reliability: Server → the share of its calls that went well lately; 1 where it is missing.
 
     Raises:
         ArgumentError: The arguments fit no provider's schema.
@@ -44,30 +78,73 @@ def fused(tool: str, outcomes: Sequence[SourceOutcome[Result]], method: Any) -> 
     results = {o.server: o.value for o in outcomes if o.value is not None}
     if not results:
         raise _nobody(tool, outcomes)
-    answers = [Answer(name, r.value, r.latency, _confidence(r.value)) for name, r in results.items()]
-    whole = fuse(answers, method)
-    confidence = {given.server: given.confidence for given in answers}
-    sources = tuple(
-        Source(o.server, o.kind, o.latency, confidence.get(o.server, 0.0), _why_not(o, whole.left_out))
-        for o in outcomes
-    )
+    whole = fuse([_answer(name, r, reliability.get(name, 1.0)) for name, r in results.items()], rules=rules)
     return Aggregate(
-        tool, whole.value, whole.method, results, sources, whole.conflicts, whole.rows, whole.confidence
+        tool=tool,
+        value=whole.value,
+        method=whole.method,
+        results=results,
+        sources=tuple(_source(outcome, whole) for outcome in outcomes),
+        conflicts=whole.conflicts,
+        rows=whole.rows,
+        confidence=whole.confidence,
+        alternatives=whole.alternatives,
     )
 
 
-def _why_not(outcome: SourceOutcome[Result], left_out: Sequence[LeftOut]) -> str:
+def _answer(server: str, result: Result, reliability: float) -> Answer:
+    reported = reported_confidence(result.value)
+    return Answer(
+        server=server,
+        value=result.value,
+        latency=result.latency,
+        confidence=1.0 if reported is None else reported,
+        reliability=reliability,
+        age=result.age,
+        units=units_in(result.output_schema),
+    )
+
+
+def _source(outcome: SourceOutcome[Result], whole: Fused) -> Source:
+    """A server's row: its outcome, how far it is believed and why, what was left out, how it was read."""
+    trust = whole.trust.get(outcome.server, Trust()) if outcome.ok else None
+    return Source(
+        server=outcome.server,
+        outcome=outcome.kind,
+        latency=outcome.latency,
+        confidence=0.0 if trust is None else trust.confidence,
+        error=_why_not(outcome, whole),
+        note="; ".join(_about(r.key, r.what) for r in whole.readings if r.server == outcome.server),
+        trust=trust,
+    )
+
+
+def _why_not(outcome: SourceOutcome[Result], whole: Fused) -> str:
     """Why a source gave nothing, or which of what it gave was left out."""
     if outcome.error is not None:
-        return str(outcome.error)
-    return "; ".join(f"{part.key}: {part.reason}" for part in left_out if part.server == outcome.server)
+        return _reason(outcome)
+    if outcome.kind == "cancelled":
+        return "given up, since enough others had answered"
+    parts = [part for part in whole.left_out if part.server == outcome.server]
+    return "; ".join(_about(part.key, part.reason) for part in parts)
+
+
+def _about(key: str, words: str) -> str:
+    return f"{key}: {words}" if key else words
 
 
 def _nobody(tool: str, outcomes: Sequence[SourceOutcome[Result]]) -> McpnbError:
     refusals = [o.error for o in outcomes if isinstance(o.error, ArgumentError)]
     if refusals and len(refusals) == len(outcomes):
         return refusals[0]
-    return NoServerAvailable(tool, {o.server: str(o.error or o.kind) for o in outcomes})
+    return NoServerAvailable(tool, {o.server: _reason(o) for o in outcomes})
+
+
+def _reason(outcome: SourceOutcome[Result]) -> str:
+    """Why one server gave nothing: in one line, also where nobody could be asked at all."""
+    if isinstance(outcome.error, NoServerAvailable):
+        return outcome.error.reasons.get(outcome.server, str(outcome.error))
+    return str(outcome.error or outcome.kind)
 
 
 def size_of(raw: CallToolResult) -> int:
@@ -79,12 +156,3 @@ def size_of(raw: CallToolResult) -> int:
         elif block.type == "image" or block.type == "audio":  # noqa: PLR1714 - a type checker narrows by this
             size += len(block.data)
     return size
-
-
-def _confidence(value: Any) -> float:
-    """What the server itself says of its confidence, when it says something between 0 and 1; else 1."""
-    if isinstance(value, Mapping):
-        reported: Any = value.get("confidence")  # pyright: ignore[reportUnknownVariableType]
-        if isinstance(reported, int | float) and not isinstance(reported, bool) and 0 <= reported <= 1:
-            return float(reported)
-    return 1.0

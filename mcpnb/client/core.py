@@ -8,57 +8,52 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from mcpnb.catalog import Catalog, Resolution, ToolEntry
-from mcpnb.client.answers import answer, fused, size_of
+from mcpnb.catalog import Catalog
+from mcpnb.client.asked import answering, change_roots
+from mcpnb.client.cache import Cache
+from mcpnb.client.cache_policy import CachePolicy, policy_of
+from mcpnb.client.call_options import check_timeout
+from mcpnb.client.calls import Calls
+from mcpnb.client.choices import ChoiceVerbs, Choosing, PathLike
+from mcpnb.client.documents import Documents, Job
 from mcpnb.client.driver import Driver
+from mcpnb.client.fallback import Fallbacks
+from mcpnb.client.ledger import Ledger
 from mcpnb.client.membership import Membership
+from mcpnb.client.telemetry import Telemetry
 from mcpnb.client.verbs import Trial, Verbs
 from mcpnb.config import ServerConfig, load
 from mcpnb.errors import (
-    CallTimeout,
     ConfigError,
-    ConnectError,
-    NoServerAvailable,
-    ServerDisconnected,
-    ToolError,
-    ToolNotFound,
     suggest,
 )
-from mcpnb.fanout import fan_out
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import (
-    Attempt,
     CallOptions,
     Event,
-    Outcome,
-    Request,
-    Requirement,
     ServerStatus,
 )
+from mcpnb.resilience.admission import QueuePolicy
 from mcpnb.resilience.breaker import Breaker, BreakerPolicy
-from mcpnb.resilience.retry import RetryBudget
-from mcpnb.result import Aggregate, Result
-from mcpnb.routing import BreakerChanged, Dispatcher, Finish
+from mcpnb.resilience.hedge import HedgePolicy
+from mcpnb.resilience.outlier import OutlierPolicy
+from mcpnb.resilience.retry import RetryPolicy
+from mcpnb.resilience.settings import Resilience
+from mcpnb.routing import BreakerChanged, Dispatcher, Ejected, Finish
+from mcpnb.routing.roster import Distances
 from mcpnb.routing.strategies import Strategy, StrategySpec, spec
 
-DEFAULT_RETRIES = 2
-"""Attempts after the first. Enough to pass by two bad servers; more would hide an outage behind waiting."""
+if TYPE_CHECKING:
+    from mcpnb.connection import OnElicit, OnSample
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What an attempt sends."""
-
-    tool: str
-    arguments: dict[str, Any]
-
-
-class MultiServerClient(Verbs):
+class MultiServerClient(Verbs, ChoiceVerbs, Calls):
     """Connects to many MCP servers and routes each call to one of them.
 
     Args:
@@ -69,7 +64,28 @@ class MultiServerClient(Verbs):
         name: What to call this set of servers.
         seed: Makes every random choice of routing repeatable.
         connect_timeout: Seconds after which a server that says nothing counts as not connected.
+        cache: Keep what tools that only read answer: True, seconds for which it is good, or a `CachePolicy`.
+            Off unless asked for here, or by a call (`options(cache=...)`).
         breaker: When a server's circuit breaker opens; False does without.
+        retry: How failed calls are sent again, within which budget; a number is the attempts after the first.
+        hedge: A second attempt elsewhere for slow calls that may be repeated: True after the tool's live p95,
+            a number after that many seconds. Off unless asked for here, or by a call (`options(hedge=...)`).
+        panic: The share of a tool's servers that breakers may shut out before they are ignored; False: never.
+        outlier: Take out servers that fail clearly more than the others.
+        queue: How many calls may wait while every server is full, and how they age.
+        home: The region that the strategy `nearest` measures from.
+        distances: Region → region → distance in any unit; one direction is enough.
+        on_elicit: Answers what servers ask a person: gets an `Elicitation`, returns a mapping (accepted),
+            False (declined) or None (dismissed). A plain function runs in a thread of its own and may block,
+            a coroutine function runs on the loop. Without one, questions are declined and told as events.
+        on_sample: Answers what servers ask a language model: gets a `Sampling`, returns its text, or None.
+        roots: Folders that servers may know of, as paths or file: URIs; None does not speak of roots.
+        policy: What a name means that different servers offer; one of `mcpnb.catalog.POLICIES`, by default
+            what `choices` says, else `first_server`.
+        choices: A file that `save` wrote: policies, preferences, priorities, pins. It need not be there yet.
+        pin: A file of pins: every tool is noted when it is first seen, and refused once its description or
+            schema is another, until `approve`. Made when it is not there.
+        clock: Monotonic seconds, the event loop's own: another loop may keep another time.
         defaults: Config keys for every server (region=, tags=, ...).
 
     Use it as an async context manager, or `start()` and `aclose()` it.
@@ -85,35 +101,71 @@ class MultiServerClient(Verbs):
         name: str | None = None,
         seed: int | None = None,
         connect_timeout: float = 15.0,
+        cache: CachePolicy | bool | float = False,
         breaker: BreakerPolicy | bool = True,
+        retry: RetryPolicy | int = True,
+        hedge: HedgePolicy | float | None = None,
+        panic: float | None = True,
+        outlier: OutlierPolicy | bool = False,
+        queue: QueuePolicy | None = None,
+        home: str | None = None,
+        distances: Distances | None = None,
+        on_elicit: OnElicit | None = None,
+        on_sample: OnSample | None = None,
+        roots: Iterable[str | Path] | None = None,
+        policy: str | None = None,
+        choices: PathLike | None = None,
+        pin: PathLike | None = None,
+        clock: Callable[[], float] = time.monotonic,
         **defaults: Any,
     ) -> None:
-        self._client, self._options = self, CallOptions()
+        check_timeout("timeout", timeout, may_be_none=True)
+        check_timeout("connect_timeout", connect_timeout, may_be_none=False)
+        self._client, self._options, self._closed = self, CallOptions(), False
+        self._answering = answering(on_elicit, on_sample, roots)
         self.configs = load(source, **defaults)
         self._defaults, self.timeout = defaults, timeout
         self.name = name or "fleet"
         self.log = AttemptLog()
         self.events = EventLog()
-        self.catalog = Catalog(replicas=replicas, on_event=self.events.append)
+        self._choosing = kept = Choosing(choices, pin)
+        self.catalog = Catalog(
+            replicas=replicas,
+            policy=policy,
+            choices=kept.choices,
+            pins=kept.pins,
+            on_event=self.events.append,
+        )
         _check_names(replicas, self.configs)
         rng = random.Random(seed)
-        policy = BreakerPolicy() if breaker is True else breaker or None
-        self._brain = Dispatcher(spec(strategy), rng=rng, budget=RetryBudget(), breaker=policy)
-        self._driver: Driver[_Job] = Driver(
-            self._brain, self._send, self._log_call, self._tell_breaker, time.monotonic
+        resilience = Resilience(
+            breaker=breaker, retry=retry, hedge=hedge, panic=panic, outlier=outlier, queue=queue
         )
+        self._retries = 0 if resilience.retry is None else resilience.retry.retries
+        self._brain = Dispatcher(
+            spec(strategy), rng=rng, resilience=resilience, home=home, distances=distances
+        )
+        self._driver: Driver[Job] = Driver(self._brain, self._send, self._log_call, self._tell_change, clock)
         self.members = Membership(
             self.catalog,
             self._brain,
             self.events,
             carry_out=self._driver.carry_out,
-            rng=rng,
+            rng=random.Random(None if seed is None else f"{seed} connections"),
             connect_timeout=connect_timeout,
-            clock=time.monotonic,
+            clock=clock,
+            answering=self._answering,
         )
+        self._choosing.serve(self.catalog, self.members, self.events)
+        self.documents = Documents(self.members, self.catalog, self._routed)
+        self._telemetry = Telemetry(self.name, self.members.connections, self._brain.in_flight, clock)
+        self._fallbacks = Fallbacks(self.catalog, self.events.append)
+        self.cache = Cache(policy_of(cache), clock=clock)
+        self.events.on("tools_changed", self.cache.changed)
         self._calls = 0
         self._trials = 0
-        self._skew = time.time() - time.monotonic()  # monotonic + skew = Unix time, for display
+        skew = time.time() - clock()  # monotonic + skew = Unix time, for display
+        self._ledger = Ledger(self.log, self.events, self._telemetry, self.members.ended, skew)
 
     @property
     def addresses(self) -> tuple[tuple[str, str], ...]:
@@ -123,14 +175,21 @@ class MultiServerClient(Verbs):
     # -- life
 
     async def start(self, *, wait: bool = True) -> Self:
-        """Connect to all servers at once; with `wait`, until each is up or has said why not."""
+        """Connect to all servers at once; with `wait`, until each is up or has said why not.
+
+        Raises:
+            ConfigError: The client was closed.
+        """
+        self.check_open()
         await self.members.open(self.configs, wait=wait)
         return self
 
     async def aclose(self) -> None:
-        """End every connection; nothing is left behind. Closing twice is fine."""
+        """End every connection; nothing is left behind. Closing twice is fine, and final."""
+        self._closed = True
         await self.members.close()
         self._driver.close()
+        self.cache.clear()
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -140,10 +199,20 @@ class MultiServerClient(Verbs):
     ) -> None:
         await self.aclose()
 
+    def check_open(self) -> None:
+        """Nothing, as long as this client was not closed.
+
+        Raises:
+            ConfigError: It was.
+        """
+        if self._closed:
+            raise ConfigError(f"{self.name} is closed.", fix="Connect anew.")
+
     # -- servers
 
     async def add(self, name: str, target: Any, **config: Any) -> None:
         """Connect to one more server while calls are running."""
+        self.check_open()
         await self.members.open(load({name: target}, **{**self._defaults, **config}), wait=True)
 
     async def remove(self, name: str, *, drain: bool = True) -> None:
@@ -159,26 +228,51 @@ class MultiServerClient(Verbs):
         return self.members.status(self.log)
 
     def breaker(self, name: str) -> Breaker | None:
-        """A server's circuit breaker, to look at; None when it has none.
+        """A server's circuit breaker, to look at; where each tool has its own, the worst of them.
+
+        None when it has none.
 
         Raises:
             ConfigError: There is no such server.
         """
         return self._brain.breaker(self.members[name].name)
 
-    def trip(self, name: str) -> None:
-        """Open a server's breaker by hand: it gets no calls until it is well again or `reset`."""
-        self._driver.carry_out(self._brain.trip(self.members[name].name, self._driver.now()))
+    def breakers(self, name: str) -> Mapping[str, Breaker]:
+        """A server's breakers by tool; the one under the empty name is the whole server's."""
+        return self._brain.breakers(self.members[name].name)
 
-    def reset(self, name: str | None = None) -> None:
+    def trip(self, name: str, tool: str | None = None) -> None:
+        """Open a server's breaker by hand: it gets no calls until it is well again or `reset`.
+
+        Breakers, these too, are ignored for a call that nobody else could take, unless `panic=False`. With
+        `tool` only that tool's, where each has its own.
+        """
+        self._driver.carry_out(self._brain.trip(self.members[name].name, self._driver.now(), tool))
+
+    def reset(self, name: str | None = None, tool: str | None = None) -> None:
         """Close a server's breaker by hand, or every one."""
         for server in list(self.members.connections) if name is None else [self.members[name].name]:
-            self._driver.carry_out(self._brain.reset(server, self._driver.now()))
+            self._driver.carry_out(self._brain.reset(server, self._driver.now(), tool))
 
-    def _tell_breaker(self, change: BreakerChanged) -> None:
-        detail = f"{change.state.replace('_', '-')}: {change.detail}" if change.detail else change.state
-        data = {"state": change.state}
+    def _tell_change(self, change: BreakerChanged | Ejected) -> None:
+        """What happened to a breaker, or to an outlier, becomes an event."""
+        if isinstance(change, Ejected):
+            data: dict[str, object] = {"out": change.out}
+            self.events.append(Event(time.time(), "outlier", change.server, change.detail, data))
+            return
+        state = change.state.replace("_", "-")
+        detail = f"{change.tool} {state}" if change.tool else state
+        detail = f"{detail}: {change.detail}" if change.detail else detail
+        data = {"state": change.state, "tool": change.tool}
         self.events.append(Event(time.time(), "breaker_state", change.server, detail, data))
+
+    async def set_roots(self, roots: Iterable[str | Path]) -> None:
+        """Let servers know of other folders from now on.
+
+        Raises:
+            ConfigError: A root is no folder, or the client was made without `roots=`.
+        """
+        await change_roots(self._answering, self.members.usable, roots)
 
     # -- strategies
 
@@ -209,139 +303,27 @@ class MultiServerClient(Verbs):
     # -- events
 
     def on(self, kind: str, callback: Callable[[Event], None]) -> Callable[[], None]:
-        """Call `callback` with each event of a kind (`*` for all). Returns what unsubscribes it."""
+        """Call `callback` with each later event of a kind, on the event loop. Returns what unsubscribes it.
+
+        `*` is every kind that `events` keeps. `call_finished`, at the end of each call, is not among these:
+        only those who ask for it by name get it.
+        """
         return self.events.on(kind, callback)
 
-    # -- calls
-
-    async def route(self, tool: str, arguments: dict[str, Any], options: CallOptions) -> Result:
-        """One routed call; what the verbs `call` and `call_tool` do."""
-        resolution = self.resolve(tool, options)
-        self.catalog.check(resolution.entry, arguments)
-        finish = await self._run(resolution.entry, resolution.servers, arguments, options)
-        return self._answer(resolution.entry, finish, options, resolution.note)
-
-    async def trace(self, tool: str, arguments: dict[str, Any], options: CallOptions) -> Finish:
-        """One routed call as routing saw it, whatever its end; for experiments.
-
-        Raises:
-            ToolNotFound, AmbiguousTool, ArgumentError: Before anything is sent.
-        """
-        resolution = self.resolve(tool, options)
-        self.catalog.check(resolution.entry, arguments)
-        return await self._run(resolution.entry, resolution.servers, arguments, options)
-
-    def resolve(self, tool: str, options: CallOptions) -> Resolution:
-        """Which tool a name means, and which servers have it.
-
-        Raises:
-            ToolNotFound: With near names, and with the servers that are not connected.
-        """
-        try:
-            return self.catalog.resolve(tool, server=options.server)
-        except ToolNotFound as problem:
-            who = "; ".join(f"{c.name}: {c.last_error or c.state}" for c in self.members.down)
-            if not who:
-                raise
-            known = {entry.ref.tool for entry in self.catalog.entries}
-            raise ToolNotFound(problem.tool, known, note=f" Not connected: {who}.") from None
-
-    async def _run(
-        self, entry: ToolEntry, servers: tuple[str, ...], arguments: dict[str, Any], options: CallOptions
-    ) -> Finish:
-        self._calls += 1
-        timeout = self._timeout(options, servers)
-        deadline = None if timeout is None else self._driver.now() + timeout
-        requirement = None
-        if options.server is not None or options.tags:
-            requirement = Requirement(options.server, options.tags)
-        repeatable = entry.read_only or entry.idempotent if options.idempotent is None else options.idempotent
-        request = Request(
-            id=self._calls,
-            tool=entry.ref.tool,
-            servers=servers,
-            deadline=deadline,
-            timeout=timeout,
-            repeatable=repeatable,
-            retries=DEFAULT_RETRIES if options.retries is None else options.retries,
-            strategy=options.strategy,
-            requirement=requirement,
-        )
-        return await self._driver.run(request, _Job(entry.ref.tool, arguments))
-
-    def _answer(self, entry: ToolEntry, finish: Finish, options: CallOptions, note: str) -> Result:
-        try:
-            return answer(entry, finish, note, raise_on_error=options.raise_on_error)
-        except NoServerAvailable as error:
-            again = self.members.next_chance(error.reasons)
-            raise NoServerAvailable(error.tool, error.reasons, retry_after=again) from error.__cause__
-
-    def _timeout(self, options: CallOptions, servers: tuple[str, ...]) -> float | None:
-        if options.timeout is not None:
-            return options.timeout
-        first = self.members.connections.get(servers[0]) if servers else None
-        configured = None if first is None else first.config.timeout
-        return self.timeout if configured is None else configured
-
-    async def _send(self, attempt: Attempt, job: _Job) -> Outcome:
-        """Carry out one attempt. Everything but our own cancellation is an outcome."""
-        connection = self.members.connections.get(attempt.server)
-        if connection is None:
-            return Outcome("refused", error=ConnectError(attempt.server, "left the fleet"))
-        try:
-            raw = await connection.call_tool(job.tool, job.arguments)  # the dispatcher keeps the deadline
-        except ConnectError as error:
-            return Outcome("refused", error=error)
-        except ServerDisconnected as error:
-            return Outcome("disconnected", error=error)
-        except CallTimeout as error:
-            return Outcome("timeout", error=error)
-        except ToolError as error:
-            return Outcome("tool_error", error=error)
-        return Outcome("tool_error" if raw.is_error else "ok", raw, None, size_of(raw))
-
     def _log_call(self, finish: Finish) -> None:
-        """Each attempt of a call becomes a row, in the order in which they ended."""
-        call = finish.call
-        for record in call.ended:
-            attempt = record.attempt
-            self.members.ended(record)
-            self.log.append(
-                call=call.request.id,
-                attempt=attempt.number,
-                started_at=attempt.sent_at + self._skew,
-                tool=attempt.tool,
-                server=attempt.server,
-                strategy=attempt.strategy,
-                outcome=record.outcome,
-                latency=record.latency,
-                queued=attempt.queued,
-                hedge=attempt.hedge,
-                cached=False,
-                size=finish.outcome.size if record is call.ended[-1] else 0,
-                error=record.error,
-            )
+        self._ledger.finished(finish)
 
-    # -- many servers
+    def fallback(self, tool: str, alternatives: Sequence[str]) -> None:
+        """Try these tools, in this order, when no server answers for `tool`; an empty list takes that back.
 
-    async def fan_out(self, tool: str, arguments: dict[str, Any], options: CallOptions) -> Aggregate:
-        """One call at every provider of a tool; what the verb `gather` does."""
-        self.resolve(tool, options)
-        entries = {
-            entry.ref.server: entry
-            for entry in self.catalog.providers(tool)
-            if options.server in {None, entry.ref.server}
-        }
-        timeout = self.timeout if options.timeout is None else options.timeout
+        A stand-in gets those of the call's arguments that it knows, under the call's one deadline. A tool's
+        own "no" is an answer: nothing stands in then. Nor does anything where the tool may have run already
+        and must not run twice.
 
-        async def one(server: str) -> Result:
-            self.catalog.check(entries[server], arguments)
-            mine = replace(options, server=server, raise_on_error=True)
-            finish = await self._run(entries[server], (server,), arguments, mine)
-            return self._answer(entries[server], finish, mine, "")
-
-        outcomes = await fan_out(one, list(entries), timeout=timeout, tool=tool, clock=self._driver.now)
-        return fused(tool, outcomes, options.method)
+        Raises:
+            ValueError: The tool would stand in for itself.
+        """
+        self._fallbacks.declare(tool, alternatives)
 
     def __repr__(self) -> str:
         known = len(self.members.connections)

@@ -8,19 +8,21 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mcpnb.catalog import Catalog
-from mcpnb.config import ConfigWarning, ServerConfig
+from mcpnb.catalog import Catalog, Documents
+from mcpnb.config import ServerConfig
 from mcpnb.errors import ConfigError
 from mcpnb.metrics import AttemptLog, EventLog, Summary, summaries_by_server
 from mcpnb.model import FAULTS, USABLE_STATES, AttemptRecord, Event, ServerStatus
 from mcpnb.routing import Action, Dispatcher
 
 if TYPE_CHECKING:
-    from mcpnb.connection import Connection
+    from mcpnb.connection import Answering, Connection, ConnectionPool
+
+    Link = Connection | ConnectionPool
 
 
 class Membership:
@@ -36,18 +38,22 @@ class Membership:
         rng: random.Random,
         connect_timeout: float,
         clock: Callable[[], float],
+        answering: Answering | None = None,
     ) -> None:
         self._catalog, self._brain, self._events = catalog, brain, events
         self._carry_out = carry_out
         self._rng, self._connect_timeout, self._clock = rng, connect_timeout, clock
-        self.connections: dict[str, Connection] = {}
+        self._answering = answering
+        self.connections: dict[str, Link] = {}
         self._counts: dict[str, tuple[int, int]] = {}
         self._idle: dict[str, asyncio.Event] = {}
+        self._leaving: set[str] = set()
+        """Routing has forgotten them, but their sessions have not ended yet."""
         self._disabled: list[ServerConfig] = []
 
     async def open(self, configs: Iterable[ServerConfig], *, wait: bool) -> None:
         """Connect to all of them at once; with `wait`, until each is up or has said why not."""
-        opened: list[Connection] = []
+        opened: list[Link] = []
         for config in configs:
             if config.disabled:
                 self._disabled.append(config)
@@ -56,21 +62,22 @@ class Membership:
         if wait:
             await asyncio.gather(*(connection.settled() for connection in opened))
 
-    def _join(self, config: ServerConfig) -> Connection:
-        from mcpnb.connection import Connection  # noqa: PLC0415 - the SDK takes a second to import
+    def _join(self, config: ServerConfig) -> Link:
+        from mcpnb.connection import connection_for  # noqa: PLC0415 - the SDK takes a second to import
 
         if config.name in self.connections:
             raise ConfigError("there is already a server of that name", server=config.name)
-        _say_what_is_not_kept(config)
         self._publish(
             self._catalog.declare(config.name, replica_group=config.replicas, priority=config.priority)
         )
-        self._brain.add(config.endpoint(), unavailable="connecting")
-        connection = self.connections[config.name] = Connection(
+        endpoint = replace(config.endpoint(), priority=self._catalog.priority(config.name))
+        self._carry_out(self._brain.add(endpoint, unavailable="connecting", now=self._clock()))
+        connection = self.connections[config.name] = connection_for(
             config,
             on_change=self._changed,
             rng=random.Random(self._rng.random()),
             connect_timeout=self._connect_timeout,
+            answering=self._answering,
         )
         connection.start()
         return connection
@@ -81,19 +88,24 @@ class Membership:
         connection.drain()
         self._mark(connection)
         if drain and self._brain.in_flight(name):
-            idle = self._idle[name] = asyncio.Event()
-            await idle.wait()
-            del self._idle[name]
-        self._brain.remove(name, self._clock())
+            try:
+                await self._idle.setdefault(name, asyncio.Event()).wait()
+            finally:
+                self._idle.pop(name, None)
+        if name not in self._leaving:
+            self._leaving.add(name)
+            self._carry_out(self._brain.remove(name, self._clock()))
         await connection.close()
-        del self.connections[name]
-        self._publish(self._catalog.remove(name, at=time.time()))
+        if self.connections.get(name) is connection:  # else somebody else has removed it meanwhile
+            del self.connections[name]
+            self._leaving.discard(name)
+            self._publish(self._catalog.remove(name, at=time.time()))
 
     async def close(self) -> None:
         """End every connection."""
         await asyncio.gather(*(connection.close() for connection in self.connections.values()))
 
-    def __getitem__(self, name: str) -> Connection:
+    def __getitem__(self, name: str) -> Link:
         known = self.connections.get(name)
         if known is None:
             names = ", ".join(self.connections) or "none"
@@ -101,12 +113,12 @@ class Membership:
         return known
 
     @property
-    def usable(self) -> Sequence[Connection]:
+    def usable(self) -> Sequence[Link]:
         """Those that take calls."""
         return [c for c in list(self.connections.values()) if c.state in USABLE_STATES]
 
     @property
-    def down(self) -> Sequence[Connection]:
+    def down(self) -> Sequence[Link]:
         """Those that do not."""
         return [
             connection for connection in self.connections.values() if connection.state not in USABLE_STATES
@@ -127,7 +139,7 @@ class Membership:
         if self._idle and server in self._idle and not self._brain.in_flight(server):
             self._idle[server].set()
 
-    def _changed(self, connection: Connection, event: Event) -> None:
+    def _changed(self, connection: Link, event: Event) -> None:
         """A connection changed: keep catalog and routing true, then tell whoever listens."""
         if event.kind == "tools_changed":
             changes = self._catalog.update(
@@ -135,18 +147,38 @@ class Membership:
                 connection.listing.tools,
                 version=connection.server_version,
                 replica_group=connection.config.replicas,
+                documents=Documents(
+                    connection.listing.resources, connection.listing.templates, connection.listing.prompts
+                ),
                 at=event.at,
             )
+            self.tell_routing(connection)
             self._publish(changes)
         else:
             self._mark(connection)
             self._events.append(event)
 
-    def _mark(self, connection: Connection) -> None:
+    def tell_routing(self, connection: Link) -> None:
+        """Versions, which are known once a server has listed its tools, and priorities, which may change."""
+        version = connection.server_version
+        told = replace(
+            connection.config.endpoint(),
+            priority=self._catalog.priority(connection.name),
+            version=version,
+            tool_versions=self._catalog.versions(connection.name, version),
+        )
+        if self._brain.endpoint(connection.name) != told:
+            why = self._unusable(connection)
+            self._carry_out(self._brain.add(told, unavailable=why, now=self._clock()))
+
+    def _mark(self, connection: Link) -> None:
+        self._carry_out(self._brain.mark(connection.name, self._unusable(connection), self._clock()))
+
+    @staticmethod
+    def _unusable(connection: Link) -> str:
+        """Why a server takes no calls; empty when it does."""
         why = "" if connection.state in USABLE_STATES else connection.state
-        if why and connection.last_error:
-            why = f"{why}: {connection.last_error}"
-        self._carry_out(self._brain.mark(connection.name, why, self._clock()))
+        return f"{why}: {connection.last_error}" if why and connection.last_error else why
 
     def _publish(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -161,7 +193,7 @@ class Membership:
         rows = [self._status(c, recent.get(c.name)) for c in list(self.connections.values())]
         return rows + [_switched_off(config) for config in self._disabled]
 
-    def _status(self, connection: Connection, recent: Summary | None) -> ServerStatus:
+    def _status(self, connection: Link, recent: Summary | None) -> ServerStatus:
         config, listing = connection.config, connection.listing
         calls, errors = self._counts.get(connection.name, (0, 0))
         nan = float("nan")
@@ -175,11 +207,12 @@ class Membership:
             region=config.region,
             tags=tuple(sorted(config.tags)),
             weight=config.weight,
-            priority=config.priority,
+            priority=self._catalog.priority(connection.name),
             tools=len(listing.tools),
             resources=len(listing.resources) + len(listing.templates),
             prompts=len(listing.prompts),
             in_flight=self._brain.in_flight(connection.name),
+            queued=self._brain.queued(connection.name),
             calls=calls,
             errors=errors,
             error_rate=errors / calls if calls else 0.0,
@@ -193,22 +226,6 @@ class Membership:
             retry_in=connection.retry_in,
             stderr=connection.stderr_tail,
         )
-
-
-def _say_what_is_not_kept(config: ServerConfig) -> None:
-    """Settings that are read but not enforced yet must not look as if they were."""
-    unkept = [
-        name
-        for name, wanted in (
-            ("max_in_flight", config.max_in_flight is not None),
-            ("rate_limit", config.rate_limit is not None),
-            ("connections", config.connections != 1),
-        )
-        if wanted
-    ]
-    if unkept:
-        note = f"{config.name}: {', '.join(unkept)} is read, but this version does not enforce it yet"
-        warnings.warn(note, ConfigWarning, stacklevel=2)
 
 
 def _switched_off(config: ServerConfig) -> ServerStatus:

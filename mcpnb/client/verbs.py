@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mcpnb.client.call_options import changed
+from mcpnb.client.documents import Document
 from mcpnb.model import CallOptions
 from mcpnb.result import Aggregate, Result
 from mcpnb.routing import Finish
-from mcpnb.routing.strategies import spec
 
 if TYPE_CHECKING:
     from mcpnb.client.core import MultiServerClient
@@ -20,6 +21,14 @@ class Verbs:
 
     _client: MultiServerClient
     _options: CallOptions
+
+    def check_open(self) -> None:
+        """Nothing, as long as the client was not closed.
+
+        Raises:
+            ConfigError: It was.
+        """
+        self._client.check_open()
 
     async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Result:
         """Call a tool on the server that routing picks. Every keyword is an argument of the tool.
@@ -45,19 +54,57 @@ class Verbs:
         """
         return await self._client.fan_out(tool, {**(arguments or {}), **named}, self._options)
 
+    async def read(self, uri: str) -> Document:
+        """Read a resource (a template's too: the URI filled in) from the server that routing picks.
+
+        Raises:
+            ToolNotFound: No server lists it, and no template fits.
+            ToolError: The server would not give it.
+            NoServerAvailable, ServerDisconnected, CallTimeout: No answer, and why.
+        """
+        return await self._client.documents.read(uri, self._options)
+
+    async def prompt(
+        self, name: str, arguments: Mapping[str, Any] | None = None, /, **named: Any
+    ) -> Document:
+        """Get a prompt from the server that routing picks. Every keyword is an argument of the prompt.
+
+        Raises as `read` does.
+        """
+        return await self._client.documents.prompt(name, {**(arguments or {}), **named}, self._options)
+
+    async def complete(self, name: str, argument: str, value: str = "", **known: str) -> list[str]:
+        """What an argument of a prompt, of a resource template (its URI) or of a tool may be.
+
+        A prompt's and a template's server is asked, where it completes; a tool's schema is looked at, since
+        the protocol has no question for tools. `known` are arguments that were filled in before.
+
+        Raises as `read` does.
+        """
+        return await self._client.documents.complete(name, argument, value, known, self._options)
+
+    async def subscribe(self, uri: str) -> str:
+        """Have an event `resource_updated` told when a resource changes; returns the server that tells.
+
+        It outlives reconnections: after a gap one is told as well, since the resource may have changed.
+
+        Raises as `read` does; `ToolError` when the server does not tell of changes.
+        """
+        return await self._client.documents.subscribe(uri, self._options)
+
+    async def unsubscribe(self, uri: str) -> None:
+        """Hear no more of a resource."""
+        await self._client.documents.unsubscribe(uri)
+
     def options(self, **changes: Any) -> CallView:
         """The same verbs with other call options (the fields of `CallOptions`). Cheap; shares everything.
 
         Raises:
             TypeError: An unknown option.
+            ValueError: A value that is none for its option.
+            StrategyError: An unknown strategy.
         """
-        if isinstance(changes.get("tags"), str):
-            changes["tags"] = {changes["tags"]}
-        if "tags" in changes:
-            changes["tags"] = frozenset(changes["tags"])
-        if changes.get("strategy") is not None:
-            spec(changes["strategy"])  # an unknown name is said here, not at the call
-        return CallView(self._client, replace(self._options, **changes))
+        return CallView(self._client, changed(self._options, changes))
 
 
 class CallView(Verbs):

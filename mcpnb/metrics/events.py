@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +35,7 @@ class EventLog:
             raise ValueError(f"a log of {capacity} events: capacity must be at least 1")
         self._events: deque[Event] = deque(maxlen=capacity)
         self._watches: list[_Watch] = []
+        self._kinds: frozenset[str] = frozenset()
         self.total = 0
         """Events ever appended. It grows with each, so it also tells whether anything is new."""
 
@@ -48,14 +50,41 @@ class EventLog:
             if watch.kind in {ANY, event.kind}:
                 self._tell(watch, event)
 
+    def tell(self, event: Event) -> None:
+        """Tell those who watch exactly this kind, and keep nothing: for what happens with every call.
+
+        Thousands of these a second would push everything else out of the log, so it does not hold them, and
+        `"*"` does not bring them.
+        """
+        for watch in tuple(self._watches):
+            if watch.kind == event.kind:
+                self._tell(watch, event)
+
+    def heard(self, kind: str) -> bool:
+        """Whether anybody watches exactly this kind, so that `tell` is worth making an event."""
+        return kind in self._kinds
+
     def on(self, kind: str, callback: Callable[[Event], object]) -> Callable[[], None]:
-        """Call `callback` with each later event of this kind (`"*"`: any). Returns what ends that."""
+        """Call `callback` with each later event of this kind. Returns what ends that.
+
+        `"*"` is every kind that the log keeps. `call_finished` is not among these: it has to be asked for by
+        its name.
+
+        Raises:
+            TypeError: The kind is no text, or the callback no plain function.
+        """
+        if not isinstance(kind, str):  # pyright: ignore[reportUnnecessaryIsInstance] - people pass lists
+            raise TypeError(f"kind must be the name of a kind of event, not {kind!r}")
+        if not callable(callback) or inspect.iscoroutinefunction(callback):
+            raise TypeError(f"callback must be a plain function of one event, not {callback!r}")
         watch = _Watch(kind, callback)
         self._watches.append(watch)
+        self._kinds = frozenset(other.kind for other in tuple(self._watches))
 
         def unsubscribe() -> None:
             if watch in self._watches:
                 self._watches.remove(watch)
+            self._kinds = frozenset(other.kind for other in tuple(self._watches))
 
         return unsubscribe
 

@@ -2,10 +2,11 @@
 
 It owns the definitions, and they are the same wherever mcpnb shows these numbers:
 
-- `count`: every attempt in the log, however it ended.
+- `count`: every attempt in the log, however it ended. Answers from a cache are no attempts: nothing was
+  sent, so they say nothing about any server.
 - `errors`: attempts that ended in one of `model.FAULTS` (timeout, disconnected, refused), which speak
   against the server. A tool's own error is an answer; rejections and cancellations are nobody's fault.
-- latencies: over *answered* attempts, those that ended `ok` or `tool_error` and were sent, not cached.
+- latencies: over *answered* attempts, those that were sent and ended `ok` or `tool_error`.
 - `throughput`: answered attempts per second.
 
 It knows no clock (`now` is an argument) and no frames.
@@ -75,7 +76,7 @@ def summarise(
     Args:
         columns: The attempts.
         by: `server`, `tool`, `strategy`, or several of them. Attempts without a name in one of these (such
-            as calls that were rejected before a server was picked) belong to no group.
+            as calls that were rejected before a server was picked) belong to no group, nor do cached answers.
         span: Seconds that the attempts cover, for the throughput; by default from the first one's start to
             the last one's end.
 
@@ -83,9 +84,9 @@ def summarise(
         ValueError: For anything else to group by.
     """
     names = _grouping(by)
-    named = np.logical_and.reduce([columns.coded(name)[0] > 0 for name in names])
-    if not named.all():
-        columns = columns.where(named)
+    counted = np.logical_and.reduce([~columns.cached, *(columns.coded(name)[0] > 0 for name in names)])
+    if not counted.all():
+        columns = columns.where(counted)
     keys, groups = _groups(columns, names)
     seconds = _extent(columns) if span is None else span
     return _summaries(columns, keys, groups, seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextvars import ContextVar
 
 import pytest
 
@@ -104,3 +105,70 @@ async def test_closing_stops_the_timer():
     await running.run(request(servers, deadline=time.monotonic() + 60), "job")
     running.close()
     assert running._timer is None
+
+
+async def test_an_attempt_that_swallows_the_request_to_end_is_asked_again(monkeypatch):
+    monkeypatch.setattr("mcpnb.client.driver._INSIST", 0.01)
+    asked = []
+
+    class Deaf(Servers):
+        async def send(self, attempt: Attempt, job: str) -> Outcome:
+            while len(asked) < 3:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    asked.append(attempt.id)
+            raise asyncio.CancelledError
+
+    running = driver(servers := Deaf(alpha=None))
+    finish = await running.run(request(servers, deadline=time.monotonic() + 0.01, timeout=0.01), "job")
+    assert finish.outcome.kind == "timeout"
+    assert len(asked) == 3
+    assert not asyncio.current_task().cancelling()
+
+
+async def test_an_attempt_that_answers_although_it_was_given_up_leaves_no_trace_in_the_callers_task():
+    class Stubborn(Servers):
+        async def send(self, attempt: Attempt, job: str) -> Outcome:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return Outcome("ok", "too late")
+
+    running = driver(servers := Stubborn(alpha=None))
+    finish = await running.run(request(servers, deadline=time.monotonic() + 0.01, timeout=0.01), "job")
+    assert finish.outcome.kind == "timeout"
+    assert not asyncio.current_task().cancelling()
+    await asyncio.sleep(0)
+
+
+async def test_a_caller_that_is_cancelled_while_its_attempt_is_given_up_stays_cancelled():
+    servers = Servers(alpha=None)
+    running = driver(servers)
+    task = asyncio.create_task(running.run(request(servers), "job"))
+    await servers.arrived.wait()
+    (live,) = running._live.values()
+    running._give_up(live.own)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+
+
+async def test_a_hedge_runs_in_a_context_like_its_callers_whoever_sends_it():
+    where = ContextVar("where", default="nowhere")
+    seen = []
+
+    class Slow(Servers):
+        async def send(self, attempt: Attempt, job: str) -> Outcome:
+            seen.append((attempt.hedge, where.get()))
+            where.set("changed")
+            if attempt.hedge:
+                return Outcome("ok", "hedged")
+            return await super().send(attempt, job)
+
+    running = driver(servers := Slow(alpha=None, beta=None))
+    where.set("the caller's")
+    finish = await running.run(request(servers, repeatable=True, hedge=0.01), "job")
+    assert finish.outcome.value == "hedged"
+    assert seen == [(False, "the caller's"), (True, "the caller's")]

@@ -77,6 +77,30 @@ def test_where_warnings_are_errors_a_broken_callback_still_does_not_stop_the_emi
     assert log.snapshot()[-1].kind == "callback_failed"
 
 
+def test_what_is_told_reaches_those_who_ask_for_its_kind_by_name_and_is_not_kept() -> None:
+    log, named, every = EventLog(), [], []
+    assert not log.heard("call_finished")
+    log.on("*", every.append)
+    assert not log.heard("call_finished")
+    stop = log.on("call_finished", named.append)
+    assert log.heard("call_finished")
+    log.tell(event(1, "call_finished"))
+    stop()
+    log.tell(event(2, "call_finished"))
+    assert [e.at for e in named] == [1.0]
+    assert not log.heard("call_finished")
+    assert (every, log.snapshot(), log.total) == ([], (), 0)
+
+
+def test_a_callback_that_raises_at_what_is_told_is_reported_once() -> None:
+    log = EventLog()
+    log.on("call_finished", lambda e: 1 / 0)
+    with pytest.warns(RuntimeWarning, match="ZeroDivisionError"):
+        log.tell(event(1, "call_finished"))
+    log.tell(event(2, "call_finished"))
+    assert [e.kind for e in log.snapshot()] == ["callback_failed"]
+
+
 def test_snapshots_can_be_taken_while_another_thread_appends() -> None:
     log = EventLog(100)
     writer = threading.Thread(target=lambda: [log.append(event(n)) for n in range(20_000)])
@@ -91,3 +115,13 @@ def test_snapshots_can_be_taken_while_another_thread_appends() -> None:
 def test_a_log_of_no_events_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         EventLog(0)
+
+
+def test_a_watch_that_could_not_be_told_is_refused_and_harms_nobody():
+    log = EventLog()
+    with pytest.raises(TypeError, match="kind must be"):
+        log.on(["server_state"], print)
+    with pytest.raises(TypeError, match="plain function"):
+        log.on("*", None)
+    log.append(Event(0.0, "server_state", None, "fine"))
+    assert len(log) == 1

@@ -1,0 +1,51 @@
+"""Who answers what servers ask, as a client is told at connect. It asks nobody itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcpnb.errors import ConfigError, McpnbError
+
+if TYPE_CHECKING:
+    from mcpnb.connection import Answering, Connection, ConnectionPool, OnElicit, OnSample
+
+__all__ = ["answering", "change_roots"]
+
+
+def answering(
+    on_elicit: OnElicit | None, on_sample: OnSample | None, roots: Iterable[str | Path] | None
+) -> Answering | None:
+    """Who answers; None when nobody was given.
+
+    Raises:
+        ConfigError: A root is no folder.
+    """
+    if on_elicit is None and on_sample is None and roots is None:
+        return None
+    from mcpnb.connection import Answering  # noqa: PLC0415 - the SDK takes a second to import
+
+    return Answering(on_elicit, on_sample, roots)
+
+
+async def change_roots(
+    answering: Answering | None,
+    connections: Iterable[Connection | ConnectionPool],
+    roots: Iterable[str | Path],
+) -> None:
+    """Other roots from now on, told to those servers.
+
+    Raises:
+        ConfigError: A root is no folder, or there were none to change.
+    """
+    if answering is None or answering.roots is None:
+        fix = "Connect with roots=[...]; it may be empty."
+        raise ConfigError("servers have not been told of any roots.", key="roots", fix=fix)
+    answering.set_roots(roots)
+    told = (connection.announce_roots() for connection in connections)
+    for failure in await asyncio.gather(*told, return_exceptions=True):
+        # A server that is just going away asks for the roots when it is back.
+        if isinstance(failure, BaseException) and not isinstance(failure, McpnbError):
+            raise failure
