@@ -258,6 +258,8 @@ def _state_mark(server: str, state: str, down: set[str]) -> tuple[str, Any] | No
 _KINDS: Final[Mapping[str, servers.Look]] = {
     "conflict": servers.Look("⇄", "conflict", "warn"),
     "tools_changed": servers.Look("✎", "tools changed", "warn"),
+    "tool_held": servers.Look("!", "tool held", "bad"),
+    "pin_failed": servers.Look("!", "pin failed", "bad"),
     "lab": servers.Look("⚑", "lab", "warn"),
     "strategy": servers.Look("⇢", "strategy", "dim"),
     "listing_failed": servers.Look("!", "listing failed", "warn"),

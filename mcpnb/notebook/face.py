@@ -27,6 +27,8 @@ class Panel:
     title: str
     build: Callable[[], Any]
     """Makes the ipywidgets widget; called once, when the dashboard is first shown."""
+    refresh: Callable[[Any], bool] | None = None
+    """Brings the widget up to date, with every refresh; False: there is nothing to show now."""
 
 
 class Controls(NamedTuple):
@@ -64,7 +66,8 @@ class Face:
         bar = self._box([self._strategy, self._window_menu(windows, window), self._pause], "mcpnb-bar")
         self._acts = self._box([], "mcpnb-act")
         self._style = ipywidgets.HTML(style(), layout=self._layout(display="none"))
-        more = [self._panel(panel) for panel in panels]
+        self._panels = [(panel, self._panel(panel)) for panel in panels]
+        more = [box for _, box in self._panels]
         parts = [self._style, bar, self._body, self._acts, self._trouble, *more]
         self.root = self._box(parts, "mcpnb-live")
         self._watch_pages()
@@ -117,14 +120,21 @@ class Face:
             self._buttons[server] = self._button(server)
         for server, top in tops.items():
             self._buttons[server].layout.top = f"{top}px"
+        self._follow_panels()
         shown = tuple(self._buttons[server] for server in tops)
         if shown != self._acts.children:
             self._acts.children = shown
 
+    def _follow_panels(self) -> None:
+        for panel, box in self._panels:
+            if panel.refresh is not None:
+                display = None if panel.refresh(box.children[1]) else "none"
+                if box.layout.display != display:
+                    box.layout.display = display
+
     def close(self) -> None:
         """Give all widgets up, those of the panels too."""
-        for widget in list(_tree(self.root)):
-            widget.close()
+        close_tree(self.root)
 
     # -- how it is made
 
@@ -212,6 +222,12 @@ class Face:
         """Learn whether any page shows the root: a page that knows how to count counts from here."""
         self.root._view_count = 0  # noqa: SLF001 - ipywidgets' own way to ask for it
         self.root.observe(self._told(lambda new: self._controls.seen(new or 0)), "_view_count")
+
+
+def close_tree(root: Any) -> None:
+    """Give up a widget and all that it holds."""
+    for widget in list(_tree(root)):
+        widget.close()
 
 
 def _tree(widget: Any) -> Iterator[Any]:

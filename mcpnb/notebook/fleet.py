@@ -7,7 +7,7 @@ refuses to know how routing or connections work.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -16,16 +16,23 @@ from weakref import WeakSet
 from mcpnb.client import CallView, MultiServerClient
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import Event, ServerStatus
-from mcpnb.notebook import frames
+from mcpnb.notebook import cells, documents, frames
+from mcpnb.notebook.conflicts import ConflictVerbs, conflicts_panel
+from mcpnb.notebook.documents import Document
 from mcpnb.notebook.future import CallFuture
+from mcpnb.notebook.progress import reporter
+from mcpnb.notebook.questions import DESK, Declined
 from mcpnb.notebook.results import Aggregate, Result
 from mcpnb.notebook.trial import FleetTrial
+from mcpnb.notebook.waiting import awaited, waited
 from mcpnb.portal import get_portal
 from mcpnb.routing.strategies import available
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mcpnb.client.cache import Cache
+    from mcpnb.connection import Listing
     from mcpnb.notebook.dashboard import Dashboard, Panel
     from mcpnb.notebook.plots import Plots
 
@@ -49,8 +56,15 @@ def connect(source: Any, *, name: str | None = None, wait: bool = True, **option
             `{name: any of these}`, or a list of these.
         name: What to call the fleet; it also replaces an open fleet of that name.
         wait: Return when each server is up or has said why not; else at once.
-        options: `replicas=`, `strategy=`, `timeout=` (seconds), `seed=`, `connect_timeout=` (seconds), and
-            config keys for every server (`region=`, `tags=`, ...).
+        options: `replicas=`, `strategy=`, `timeout=` (seconds), `seed=`, `connect_timeout=` (seconds),
+            `cache=` (True, seconds or a `CachePolicy`: keep what tools that only read answer); protections:
+            `breaker=`, `retry=`, `hedge=`, `panic=`, `outlier=`, `queue=`; where calls come from: `home=`,
+            `distances=`; who answers what servers ask: `on_elicit=`, `on_sample=`, `roots=` (a
+            notebook asks its user itself, unless `on_elicit=None`); and config keys for every server
+            (`region=`, `tags=`, `max_in_flight=`, `connections=`, ...). What names mean that
+            several servers have: `policy=`, `choices=` (a file that `save` wrote); `pin=` (a file: refuse
+            tools that changed).
+            `mcpnb.MultiServerClient` documents each.
 
     Raises:
         ConfigError: The configuration cannot work; names file, server, key and the fix.
@@ -67,6 +81,8 @@ class _Verbs:
     """The verbs of a fleet and of its views."""
 
     _view: CallView | MultiServerClient
+    _heard = False
+    """Whether somebody of the caller's own hears of progress."""
 
     def call(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Result:
         """Call a tool on the server that routing picks; every keyword is an argument of the tool.
@@ -78,11 +94,13 @@ class _Verbs:
             ToolError: The tool said no.
             NoServerAvailable, ServerDisconnected, CallTimeout: No answer, and why.
         """
-        return get_portal().call(self.routed, tool, arguments, named)
+        self._view.check_open()
+        return waited(tool, self.routed, tool, arguments, named)
 
     def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> Result:
         """The SDK's shape of `call`."""
-        return get_portal().call(self.routed, name, arguments, {})
+        self._view.check_open()
+        return waited(name, self.routed, name, arguments, {})
 
     def gather(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Aggregate:
         """Call a tool on every server that has it, at once, and fuse the answers.
@@ -90,15 +108,59 @@ class _Verbs:
         Raises:
             NoServerAvailable: All of them failed; a line per server.
         """
-        return get_portal().call(self.gathered, tool, arguments, named)
+        self._view.check_open()
+        return waited(tool, self.gathered, tool, arguments, named)
 
     def submit(
         self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any
     ) -> CallFuture[Result]:
         """Start a call and go on: the future has `.result()`, `.cancel()`, `.done()` and a Stop button."""
+        self._view.check_open()
         future = CallFuture[Result](tool)
+        if cells.in_kernel():
+            cells.enter(future)
         get_portal().start(future, self.routed, tool, arguments, named)
         return future
+
+    def read(self, uri: str) -> Document:
+        """Read a resource (a template's too: the URI filled in) from the server that routing picks.
+
+        Raises:
+            ToolNotFound: No server lists it, and no template fits.
+            ToolError: The server would not give it.
+            NoServerAvailable, ServerDisconnected, CallTimeout: No answer, and why.
+        """
+        self._view.check_open()
+        return waited(uri, self.fetched, uri)
+
+    def prompt(self, name: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Document:
+        """Get a prompt from the server that routing picks; every keyword is an argument of the prompt.
+
+        Raises as `read` does.
+        """
+        self._view.check_open()
+        return waited(name, self.prompted, name, arguments, named)
+
+    def complete(self, name: str, argument: str, value: str = "", **known: str) -> list[str]:
+        """What an argument of a prompt, a resource template (its URI) or a tool may be, given its beginning.
+
+        `known` are arguments that were filled in before. Raises as `read` does.
+        """
+        self._view.check_open()
+        return get_portal().call(self._view.complete, name, argument, value, **known)
+
+    def subscribe(self, uri: str) -> str:
+        """Have an event `resource_updated` told when a resource changes; returns the server that tells.
+
+        `fleet.on("resource_updated", callback)` hears of it. Raises as `read` does.
+        """
+        self._view.check_open()
+        return get_portal().call(self._view.subscribe, uri)
+
+    def unsubscribe(self, uri: str) -> None:
+        """Hear no more of a resource."""
+        self._view.check_open()
+        get_portal().call(self._view.unsubscribe, uri)
 
     @property
     def aio(self) -> AsyncVerbs:
@@ -109,13 +171,26 @@ class _Verbs:
         self, tool: str, arguments: Mapping[str, Any] | None, named: Mapping[str, Any]
     ) -> Result:
         """`call` as it runs on the portal's loop."""
-        return Result.of(await self._view.call_tool(tool, {**(arguments or {}), **named}))
+        view, report = self._view, None if self._heard else reporter()
+        if report is not None:
+            view = view.options(on_progress=report)
+        return Result.of(await view.call_tool(tool, {**(arguments or {}), **named}))
 
     async def gathered(
         self, tool: str, arguments: Mapping[str, Any] | None, named: Mapping[str, Any]
     ) -> Aggregate:
         """`gather` as it runs on the portal's loop."""
         return Aggregate.of(await self._view.gather(tool, {**(arguments or {}), **named}))
+
+    async def fetched(self, uri: str) -> Document:
+        """`read` as it runs on the portal's loop."""
+        return Document.of(await self._view.read(uri))
+
+    async def prompted(
+        self, name: str, arguments: Mapping[str, Any] | None, named: Mapping[str, Any]
+    ) -> Document:
+        """`prompt` as it runs on the portal's loop."""
+        return Document.of(await self._view.prompt(name, {**(arguments or {}), **named}))
 
 
 class AsyncVerbs:
@@ -126,7 +201,7 @@ class AsyncVerbs:
 
     async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Result:
         """See `Fleet.call`."""
-        return await get_portal().run(self._verbs.routed, tool, arguments, named)
+        return await awaited(tool, self._verbs.routed, tool, arguments, named)
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> Result:
         """See `Fleet.call_tool`."""
@@ -136,31 +211,51 @@ class AsyncVerbs:
         self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any
     ) -> Aggregate:
         """See `Fleet.gather`."""
-        return await get_portal().run(self._verbs.gathered, tool, arguments, named)
+        return await awaited(tool, self._verbs.gathered, tool, arguments, named)
+
+    async def read(self, uri: str) -> Document:
+        """See `Fleet.read`."""
+        return await awaited(uri, self._verbs.fetched, uri)
+
+    async def prompt(
+        self, name: str, arguments: Mapping[str, Any] | None = None, /, **named: Any
+    ) -> Document:
+        """See `Fleet.prompt`."""
+        return await awaited(name, self._verbs.prompted, name, arguments, named)
 
 
 class View(_Verbs):
     """A fleet's verbs under other call options; see `Fleet.options`."""
 
-    def __init__(self, view: CallView) -> None:
-        self._view = view
+    def __init__(self, view: CallView, heard: bool) -> None:
+        self._view, self._heard = view, heard
 
     def options(self, **changes: Any) -> View:
         """A view with further options."""
-        return View(self._view.options(**changes))
+        return View(self._view.options(**changes), _heard(changes, self._heard))
 
     def __repr__(self) -> str:
         return repr(self._view).replace("CallView", "View", 1)
 
 
-class Fleet(_Verbs):
+def _heard(changes: Mapping[str, Any], before: bool) -> bool:
+    """Whether somebody hears of progress under these options, given whether somebody did before."""
+    return changes["on_progress"] is not None if "on_progress" in changes else before
+
+
+class Fleet(_Verbs, ConflictVerbs):
     """Many MCP servers behind one set of verbs. Made by `mcpnb.connect`, which documents the arguments.
 
     A context manager; also closed at interpreter exit. Nothing is left behind then.
     """
 
     def __init__(self, source: Any, *, name: str | None = None, wait: bool = True, **options: Any) -> None:
+        if cells.in_kernel():
+            cells.watch()
+            options.setdefault("on_elicit", DESK.ask)
         self.client = self._view = MultiServerClient(source, name=name or _name_of(source), **options)
+        if cells.in_kernel():
+            self.client.on("sampling_declined", Declined())
         self._key: object = name or self.client.addresses
         self._closed = False
         self._dashboards: WeakSet[Dashboard] = WeakSet()
@@ -181,10 +276,15 @@ class Fleet(_Verbs):
         """The same verbs with other call options, so that they never collide with a tool's arguments.
 
         Args:
-            changes: `server=`, `tags=`, `strategy=`, `timeout=` (seconds), `retries=`, `idempotent=`,
-                `method=` (of `gather`), `raise_on_error=`; see `mcpnb.model.CallOptions`.
+            changes: which servers: `server=`, `tags=`, `version=` (`">=2,<3"`), `region=`, `strict=`,
+                `affinity=` (one key, one server); how: `strategy=`, `timeout=` (seconds), `priority=`
+                ("high", "normal", "low"), `retries=`, `idempotent=`, `hedge=` (True or seconds), `cache=`;
+                of `gather`: `fuse=`, `quorum=`; `raise_on_error=`. See `mcpnb.model.CallOptions`.
+
+        Raises:
+            TypeError, ValueError, StrategyError: An option that there is not, or a value that is none for it.
         """
-        return View(self.client.options(**changes))
+        return View(self.client.options(**changes), _heard(changes, False))
 
     @property
     def strategy(self) -> str:
@@ -206,23 +306,45 @@ class Fleet(_Verbs):
 
     def add(self, name: str, target: Any, **config: Any) -> None:
         """Connect to one more server, while calls are running."""
+        self.client.check_open()
         get_portal().call(self.client.add, name, target, **config)
 
     def remove(self, name: str, *, drain: bool = True) -> None:
         """Disconnect from a server; with `drain`, its running calls end first."""
+        self.client.check_open()
         get_portal().call(self.client.remove, name, drain=drain)
 
     def reconnect(self, name: str) -> None:
         """Drop a server's session and connect anew, without waiting for the backoff."""
+        self.client.check_open()
         get_portal().call(self.client.reconnect, name)
 
-    def trip(self, name: str) -> None:
-        """Open a server's circuit breaker by hand: it gets no calls until it is well again or `reset`."""
-        self.run(self._act, self.client.trip, name)
+    def set_roots(self, roots: Iterable[str | Path]) -> None:
+        """Let servers know of other folders from now on; the fleet was connected with `roots=`."""
+        self.client.check_open()
+        get_portal().call(self.client.set_roots, roots)
 
-    def reset(self, name: str | None = None) -> None:
+    def trip(self, name: str, tool: str | None = None) -> None:
+        """Open a server's circuit breaker by hand: it gets no calls until it is well again or `reset`.
+
+        With `tool` only that tool's, where each has its own (`BreakerPolicy(per_tool=True)`).
+        """
+        self.run(self._act, self.client.trip, name, tool)
+
+    def reset(self, name: str | None = None, tool: str | None = None) -> None:
         """Close a server's circuit breaker by hand, or every one."""
-        self.run(self._act, self.client.reset, name)
+        self.run(self._act, self.client.reset, name, tool)
+
+    def fallback(self, tool: str, alternatives: Sequence[str]) -> None:
+        """Try these tools, in this order, when no server answers for `tool`; an empty list takes that back.
+
+        A stand-in gets those of the call's arguments that it knows, under the call's one deadline. A tool's
+        own "no" is an answer: nothing stands in then.
+
+        Raises:
+            ValueError: The tool would stand in for itself.
+        """
+        self.run(self._act, self.client.fallback, tool, alternatives)
 
     async def _act(self, act: Callable[..., None], *args: Any) -> None:
         act(*args)
@@ -244,23 +366,55 @@ class Fleet(_Verbs):
         return frames.tools_frame(self.client.catalog)
 
     @property
+    def resources(self) -> pd.DataFrame:
+        """One row per resource or template and server."""
+        return documents.resources_frame(self._listings())
+
+    @property
+    def prompts(self) -> pd.DataFrame:
+        """One row per prompt and server."""
+        return documents.prompts_frame(self._listings())
+
+    def _listings(self) -> dict[str, Listing]:
+        # A copy: the loop adds and removes servers meanwhile.
+        return {name: link.listing for name, link in list(self.client.members.connections.items())}
+
+    @property
     def conflicts(self) -> pd.DataFrame:
-        """One row per name that different servers offer differently: who was chosen and why."""
+        """One row per name that different servers offer differently: who was chosen and why.
+
+        Columns: at (UTC, since when), kind, tool (the name), policy, chosen, rejected, why. `events` has the
+        earlier ones.
+        """
         return frames.conflicts_frame(self.client.catalog)
 
     @property
     def breakers(self) -> pd.DataFrame:
-        """One row per server: its breaker's state and why, openings in a row, seconds to the next probe."""
+        """One row per server, or per server and tool where each tool has its own breaker.
+
+        Columns: server, tool, state, reason, opens (in a row), probe_in_s (seconds, while it is open).
+        """
         return frames.breakers_frame(self.run(self._breakers))
 
-    async def _breakers(self) -> list[tuple[str, str, str, int, float]]:
-        now, rows = time.monotonic(), list[tuple[str, str, str, int, float]]()
-        for name in self.client.members.connections:
-            breaker = self.client.breaker(name)
-            if breaker is not None:
-                wait = max(0.0, breaker.until - now) if breaker.state == "open" else float("nan")
-                rows.append((name, breaker.state, breaker.reason, breaker.opens, wait))
-        return rows
+    async def _breakers(self) -> list[frames.BreakerRow]:
+        now = time.monotonic()
+        return [
+            frames.BreakerRow(
+                server,
+                tool,
+                breaker.state,
+                breaker.reason,
+                breaker.opens,
+                max(0.0, breaker.until - now) if breaker.state == "open" else float("nan"),
+            )
+            for server in self.client.members.connections
+            for tool, breaker in self.client.breakers(server).items()
+        ]
+
+    @property
+    def cache(self) -> Cache:
+        """The answers that are kept: `.info()` counts, `.clear()` forgets. Off unless asked for."""
+        return self.client.cache
 
     @property
     def calls(self) -> pd.DataFrame:
@@ -273,7 +427,17 @@ class Fleet(_Verbs):
         return frames.events_frame(self.event_log)
 
     def latency(self, by: str | Sequence[str] = "server", window: float | None = None) -> pd.DataFrame:
-        """Count, errors, mean and quantiles in ms, throughput per second, over the last `window` seconds."""
+        """What the calls so far say about each server, tool or strategy.
+
+        Columns: count, errors, error_rate, mean/p50/p90/p95/p99/max in ms, throughput per second.
+
+        Args:
+            by: "server", "tool", "strategy", or several of them.
+            window: Only attempts of that many last seconds; None takes all.
+
+        Raises:
+            ValueError: For anything else to group by.
+        """
         return frames.latency_frame(self.log, by=by, window=window, now=time.time())
 
     @property
@@ -287,7 +451,18 @@ class Fleet(_Verbs):
         return self.client.events
 
     def on(self, kind: str, callback: Callable[[Event], None]) -> Callable[[], None]:
-        """Call `callback` with each event of a kind (`*` for all). Returns what unsubscribes it."""
+        """Call `callback` with each later event of a kind. Returns what unsubscribes it.
+
+        It runs in the fleet's own thread, so it should be quick and cannot call tools itself. One that raises
+        is reported once, as a warning and as an event.
+
+        Args:
+            kind: `server_state`, `breaker_state`, `outlier`, `tools_changed`, `conflict`, `fallback`, ...;
+                `*` for all that `events` shows. `call_finished` comes at the end of each call, its `data`
+                saying call, tool, outcome, latency and queued in seconds, attempts, hedges, cached and error.
+                Only those who ask for it by name get it, and `events` does not keep it: `calls` does.
+            callback: Gets an `Event` with `at` (Unix time), `kind`, `server`, `detail` and `data`.
+        """
         return self.client.on(kind, callback)
 
     # -- pictures
@@ -308,17 +483,19 @@ class Fleet(_Verbs):
         return shown
 
     def panels(self) -> list[Panel]:
-        """Further panels for the dashboard; a plain fleet has none."""
-        return []
+        """Further panels for the dashboard: conflicts, while there are any."""
+        return [conflicts_panel(self)]
 
     # -- experiments
 
     def experiment_view(self, strategy: Any) -> FleetTrial:
         """Calls under a strategy with a fresh state of its own, for `mcpnb.compare`."""
+        self.client.check_open()
         return FleetTrial(self.client.trial(strategy))
 
     def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> T:
         """Run a coroutine function on the fleet's event loop and wait for it. Interruptible."""
+        self.client.check_open()
         return get_portal().call(function, *args)
 
     # -- end

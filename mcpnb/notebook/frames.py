@@ -10,28 +10,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mcpnb.catalog import KINDS
 from mcpnb.metrics import AttemptLog, EventLog, summarise_window
 from mcpnb.model import OUTCOMES, ServerState, ServerStatus
 from mcpnb.notebook.tables import TEXT, NoTable, records_frame, to_frame
 
 if TYPE_CHECKING:
-    from mcpnb.aggregation import FusedRow
+    from mcpnb.aggregation import Disagreement, FusedRow
     from mcpnb.catalog import Catalog
+    from mcpnb.result import Source
 
 __all__ = [
     "NoTable",
     "calls_frame",
     "conflicts_frame",
+    "disagreements_frame",
     "events_frame",
     "latency_frame",
     "rows_frame",
     "servers_frame",
+    "sources_frame",
     "to_frame",
     "tools_frame",
 ]
@@ -46,9 +50,9 @@ _BREAKER_STATES: Final = ("closed", "open", "half_open")
 def calls_frame(log: AttemptLog) -> pd.DataFrame:
     """One row per attempt, oldest first in the order in which they ended.
 
-    Columns: `call`, `attempt` (from 1), `started_at` (UTC), `tool`, `server`, `strategy`, `outcome` (always
-    the categories of `model.OUTCOMES`), `latency_ms` (missing when never sent), `queued_ms`, `hedge`,
-    `cached`, `bytes` (0 when unknown), `error` (missing when there was none).
+    Columns: `call`, `attempt` (from 1; 0 where nothing was sent), `started_at` (UTC), `tool`, `server`,
+    `strategy`, `outcome` (always the categories of `model.OUTCOMES`), `latency_ms` (missing when never sent),
+    `queued_ms`, `hedge`, `cached`, `bytes` (0 when unknown), `error` (missing when there was none).
     """
     c = log.columns()
     # The columns are our own copy: scaled in place, and taken into the frame without another one.
@@ -92,10 +96,10 @@ def latency_frame(
         window: Only attempts that started within that many seconds before `now`; by default all.
         now: Unix time; by default the present.
 
-    Columns: `count` (every attempt, however it ended), `errors` (those that ended in timeout, disconnected
-    or refused; a tool's own error is an answer), `error_rate` (errors / count), `mean_ms`, `p50_ms`,
-    `p90_ms`, `p95_ms`, `p99_ms`, `max_ms` (over answered attempts: `ok` and `tool_error`, sent and not
-    cached), `throughput` (answered attempts per second; over the window, or what of it the log covers).
+    Columns: `count` (every attempt, however it ended; answers from the cache are none), `errors` (those that
+    ended in timeout, disconnected or refused; a tool's own error is an answer), `error_rate` (errors /
+    count), `mean_ms`, `p50_ms`, `p90_ms`, `p95_ms`, `p99_ms`, `max_ms` (over answered attempts: `ok` and
+    `tool_error`), `throughput` (answered attempts per second; over the window, or what of it the log covers).
 
     Raises:
         ValueError: For anything else to group by.
@@ -182,12 +186,15 @@ def events_frame(log: EventLog) -> pd.DataFrame:
 def conflicts_frame(catalog: Catalog) -> pd.DataFrame:
     """One row per name that different servers offer differently.
 
-    `chosen` is the first server of the group that the name means (missing when it means none), `rejected`
-    are the servers of the other groups, joined by commas.
+    `at` is since when it is so (UTC), `kind` tool, resource or prompt, `chosen` the first server of the group
+    that the name means (missing when it means none), `rejected` are the servers of the other groups, joined
+    by commas.
     """
     conflicts = catalog.conflicts
     return pd.DataFrame(
         {
+            "at": _moments_of([c.at for c in conflicts]),
+            "kind": _category([c.kind for c in conflicts], KINDS),
             "tool": _texts(c.tool for c in conflicts),
             "policy": _category([c.policy for c in conflicts]),
             "chosen": _category([c.chosen or None for c in conflicts]),
@@ -197,16 +204,35 @@ def conflicts_frame(catalog: Catalog) -> pd.DataFrame:
     )
 
 
-def breakers_frame(rows: Sequence[tuple[str, str, str, int, float]]) -> pd.DataFrame:
-    """Circuit breakers: server, state, reason, opens (in a row), probe_in_s (nan unless open)."""
-    names, states, reasons, opens, waits = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+class BreakerRow(NamedTuple):
+    """A circuit breaker as it is now."""
+
+    server: str
+    tool: str
+    """Empty where the server's breaker is for all of its tools."""
+    state: str
+    reason: str
+    opens: int
+    """Openings in a row."""
+    probe_in: float
+    """Seconds until the next probe; NaN unless it is open."""
+
+
+def breakers_frame(rows: Sequence[BreakerRow]) -> pd.DataFrame:
+    """One row per circuit breaker.
+
+    Columns: `server`, `tool` (missing where it is for the whole server), `state` (always the categories
+    closed, open, half_open), `reason` (missing when there is none), `opens` (in a row), `probe_in_s` (nan
+    unless open).
+    """
     return pd.DataFrame(
         {
-            "server": _texts(names),
-            "state": _category(states, ("closed", "open", "half_open")),
-            "reason": _texts(reasons),
-            "opens": _wholes(opens),
-            "probe_in_s": _numbers(waits),
+            "server": _texts(row.server for row in rows),
+            "tool": _category([row.tool or None for row in rows]),
+            "state": _category([row.state for row in rows], _BREAKER_STATES),
+            "reason": _texts(row.reason or None for row in rows),
+            "opens": _wholes([row.opens for row in rows]),
+            "probe_in_s": _numbers([row.probe_in for row in rows]),
         }
     )
 
@@ -224,6 +250,54 @@ def rows_frame(rows: Sequence[FusedRow]) -> pd.DataFrame:
     values.insert(0, "key", pd.Series([row.key for row in rows], dtype=object).infer_objects())
     values.insert(1, "server", pd.Series(_category([row.server for row in rows])))
     return values if len(rows) else values.assign(value=pd.Series([], dtype=object))
+
+
+def sources_frame(sources: Sequence[Source]) -> pd.DataFrame:
+    """One row per server that was asked, in the catalog's order.
+
+    Columns: `server`, `outcome` (always the categories of `model.OUTCOMES`), `latency_ms`, `confidence` (0
+    when it did not answer), its parts `reported`, `reliability`, `freshness`, `agreement` (missing when it
+    did not answer), `error` (why there is no answer, or which part was left out), `note` (how it was read).
+    """
+    parts = ("reported", "reliability", "freshness", "agreement")
+    return pd.DataFrame(
+        {
+            "server": _category([s.server for s in sources]),
+            "outcome": _category([s.outcome for s in sources], OUTCOMES),
+            "latency_ms": _numbers([s.latency * 1000.0 for s in sources]),
+            "confidence": _numbers([s.confidence for s in sources]),
+            **{part: _numbers([getattr(s.trust, part, None) for s in sources]) for part in parts},
+            "error": _texts(s.error or None for s in sources),
+            "note": _texts(s.note or None for s in sources),
+        }
+    )
+
+
+def disagreements_frame(conflicts: Sequence[Disagreement]) -> pd.DataFrame:
+    """One row per field on which sources disagree.
+
+    Columns: `field` (empty for the answer as a whole), `chosen`, `spread` (greatest difference over the
+    greatest magnitude; missing where the values are no numbers), then a column per server with what it
+    said. A server that is itself called like one of the first is `field_`, `chosen_` or `spread_`.
+    """
+    said = dict.fromkeys(server for conflict in conflicts for server in conflict.values)
+    frame = pd.DataFrame({"field": _texts(c.key for c in conflicts)})
+    frame["chosen"] = _objects([c.chosen for c in conflicts])
+    frame["spread"] = _numbers([c.spread for c in conflicts])
+    for server in said:
+        name = server
+        while name in frame.columns:
+            name += "_"
+        frame[name] = _objects([c.values.get(server) for c in conflicts])
+    return frame
+
+
+def _objects(values: Sequence[object]) -> pd.Series:
+    """Values as they are, each of its own kind."""
+    made = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):  # at once, NumPy would take lists apart
+        made[place] = value
+    return pd.Series(made)
 
 
 def _names(names: Iterable[str]) -> pd.Index:

@@ -5,11 +5,16 @@ It owns that picture. The call itself is the portal's `Future`, which knows no w
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
+from mcpnb.notebook import cells
 from mcpnb.notebook.markup import bundle, escape, style
 from mcpnb.notebook.pulse import TIMERS, Pulse, Scheduler
+from mcpnb.notebook.questions import DESK
 from mcpnb.portal import Future
 
 T = TypeVar("T")
@@ -28,9 +33,25 @@ _OUTCOMES = {
 class CallFuture(Future[T]):
     """A background call that a cell shows with its progress, and with a Stop button while it runs."""
 
-    def __init__(self, label: str, *, scheduler: Scheduler = TIMERS) -> None:
-        super().__init__(label)
+    def __init__(
+        self, label: str, *, scheduler: Scheduler = TIMERS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(label, clock=clock)
         self._scheduler = scheduler
+
+    def result(self, timeout: float | None = None) -> T:
+        """See `Future.result`. A cell that waits here is asked here what servers ask."""
+        if timeout is None and not self.done() and cells.in_kernel() and cells.on_main_thread():
+            DESK.serve(self)
+        return super().result(timeout)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> T:
+        if not self.done() and cells.in_kernel() and cells.on_main_thread():
+            await DESK.attend(self)
+        return await asyncio.wrap_future(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002
         still = bundle(future_html(self), repr(self))

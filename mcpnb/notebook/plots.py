@@ -119,7 +119,7 @@ def latency(
     columns = _windowed(log, window)
     names, codes = _groups(columns.where(answered(columns)), by)
     columns = columns.where(answered(columns))
-    ax = ax if ax is not None else _axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
+    ax = ax if ax is not None else new_axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
     quantiles = grouped_quantiles(
         codes, columns.latency * 1000, len(names), (0.0, 0.25, 0.5, 0.75, 0.95, 0.99)
     )
@@ -145,7 +145,7 @@ def _latency_row(ax: Axes, row: int, q: Floats, colour: str) -> None:
 def timeline(log: AttemptLog, ax: Axes | None = None, *, window: float | None = None) -> Axes:
     """p95 per server over time, labelled at the lines' ends; failed attempts as crosses on the time axis."""
     columns = _windowed(log, window)
-    ax = ax if ax is not None else _axes()
+    ax = ax if ax is not None else new_axes()
     cut, middles, span = _cut(columns, _BUCKETS)
     for name, p95 in zip(cut.servers, cut.p95_ms, strict=True):
         _line(ax, middles, p95, name)
@@ -170,7 +170,7 @@ def errors(
     """How attempts ended, as shares per row; the share of good answers is left pale."""
     columns = _windowed(log, window)
     names, codes = _groups(columns, by)
-    ax = ax if ax is not None else _axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
+    ax = ax if ax is not None else new_axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
     counts = np.zeros((len(names), len(OUTCOMES)))
     np.add.at(counts, (codes, columns.outcome), 1)
     totals = counts.sum(axis=1)
@@ -212,7 +212,7 @@ def _failed_words(ax: Axes, counts: Floats, totals: Floats) -> None:
 def share(log: AttemptLog, ax: Axes | None = None, *, window: float | None = None) -> Axes:
     """Which server got which share of the attempts over time, stacked."""
     columns = _windowed(log, window)
-    ax = ax if ax is not None else _axes()
+    ax = ax if ax is not None else new_axes()
     cut, x, span = _cut(columns, _BUCKETS // 3)
     totals = cut.count.sum(axis=0)
     shares = 100 * cut.count / np.where(totals, totals, 1)
@@ -238,7 +238,8 @@ def _band_labels(ax: Axes, names: Sequence[str], last: Floats, totals: npt.NDArr
 # -- style
 
 
-def _axes(width: float = 7.6, height: float = 3.4) -> Axes:
+def new_axes(width: float = 7.6, height: float = 3.4) -> Axes:
+    """Axes on a card of their own; inches."""
     figure = Figure(
         figsize=(width, height), facecolor=CARD, edgecolor=RULE, linewidth=1.5, layout="constrained"
     )

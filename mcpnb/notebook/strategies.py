@@ -11,20 +11,22 @@ if TYPE_CHECKING:
 
 
 def strategies() -> pd.DataFrame:
-    """One row per routing strategy: help, aliases, what it looks at, parameters with defaults and bounds."""
+    """One row per routing strategy, by name, with those that others registered.
+
+    Columns: `help` in one line; `aliases`; `looks_at`, what it compares, with the unit; `parameters`, a tuple
+    of `Parameter` objects, which read as text and carry what a control needs: `name`, `default`, `minimum`,
+    `maximum`, `whole` (no fractions) and `help`.
+    """
     import pandas as pd  # noqa: PLC0415 - loaded when first needed
 
+    known = available()
     rows = [
         {
-            "strategy": name,
-            "help": strategy.help,
-            "aliases": ", ".join(strategy.aliases),
-            "looks_at": strategy.looks_at,
-            "parameters": ", ".join(
-                f"{p.name}={p.default:g} ({p.minimum:g} to {p.maximum:g}: {p.help})"
-                for p in strategy.parameters
-            ),
+            "help": entry.help,
+            "aliases": ", ".join(entry.aliases),
+            "looks_at": entry.looks_at,
+            "parameters": entry.parameters,
         }
-        for name, strategy in available().items()
+        for entry in known.values()
     ]
-    return pd.DataFrame(rows).set_index("strategy")
+    return pd.DataFrame(rows, index=pd.Index(list(known), name="strategy"))

@@ -355,10 +355,13 @@ class Lane(NamedTuple):
 
     label: str
     bars: Sequence[Bar]
+    note: str = ""
+    """Small words below the lane."""
 
 
 _BAR: Final = 13
 _ROW: Final = 24
+_NOTE: Final = 15
 _NAMES: Final = 17.0
 """Percent of the width kept for the lanes' labels."""
 _TRACK: Final = 46.0
@@ -376,6 +379,9 @@ def race_strip(lanes: Sequence[Lane], *, title: str) -> str:
         rows = max(sum(bar.ending != "queued" for bar in lane.bars), 1)
         parts.append(_bars(lane.bars, longest, top))
         top += (rows - 1) * (_BAR + 4) + _ROW
+        if lane.note:
+            parts.append(_text(_NAMES, top + 1, escape(lane.note)))
+            top += _NOTE
     scale = _scale(longest, top)
     return (
         f'<svg class="mcpnb-race" width="100%" height="{top + 18}" role="img" aria-label="{escape(title)}">'

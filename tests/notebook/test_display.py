@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mcpnb.aggregation.values import Disagreement
 from mcpnb.model import Attempt, AttemptRecord, Explanation, ServerStatus
-from mcpnb.notebook import display, markup, servers
+from mcpnb.notebook import aggregates, display, markup, servers
 from mcpnb.result import Source
 
 EVIL = "<script>alert('x')</script>\"'&"
@@ -220,33 +220,6 @@ def test_only_web_links_can_be_followed() -> None:
     assert "javascript:alert(1)" in reader.text
 
 
-# -- explanations
-
-
-def test_an_explanation_names_the_winner_the_retries_and_the_filters() -> None:
-    html = display.explanation_html(EXPLANATION)
-    text = Reader(html).text
-    for words in (
-        "was answered by alpha", "1 → beta", "2 → alpha", "won", "connection refused", "retry: refused",
-        "filtered out", "breaker open, next probe in 12 s", "not picked", "calls in flight", "over omega",
-    ):  # fmt: skip
-        assert words in text, words
-
-
-def test_an_explanation_starts_each_bar_when_its_attempt_was_sent() -> None:
-    strip = display.race_html(EXPLANATION)
-    starts = [float(x) for x in re.findall(r'mcpnb-bar [^>]*x="([\d.]+)%"', strip)]
-    assert starts[1] > starts[0]
-    assert "sent after 50 ms" in strip
-
-
-def test_a_call_without_answer_says_so() -> None:
-    lost = Explanation("t", ("a",), attempts=(record(1, "a", "timeout"),))
-    assert "got no answer" in display.explanation_html(lost)
-    assert "answered from the cache" in display.explanation_html(Explanation("t", ("a",), cached=True))
-    assert display.race_html(Explanation("t", ())) == ""
-
-
 # -- aggregates
 
 
@@ -262,11 +235,12 @@ AGGREGATE = SimpleNamespace(
     ),
     conflicts=(Disagreement("temperature_c", {"alpha": 8.1, "beta": 8.7}, 0.07),),
     confidence=0.82,
+    alternatives=(),
 )
 
 
 def test_an_aggregate_shows_answer_sources_and_disagreement() -> None:
-    text = Reader(display.aggregate_html(AGGREGATE)).text  # type: ignore[arg-type]
+    text = Reader(aggregates.aggregate_html(AGGREGATE)).text  # type: ignore[arg-type]
     for words in (
         "2 of 3 servers answered", "fused by mean", "confidence 82 %", "1 disagreement", "8.4", "timed out",
         "no answer within 0.5 s", "Where they disagree", "8.7", "7.0 %",
@@ -275,7 +249,7 @@ def test_an_aggregate_shows_answer_sources_and_disagreement() -> None:
 
 
 def test_an_aggregate_in_plain_text_says_the_same() -> None:
-    text = display.aggregate_text(AGGREGATE)  # type: ignore[arg-type]
+    text = aggregates.aggregate_text(AGGREGATE)  # type: ignore[arg-type]
     assert "2 of 3 servers" in text
     assert "they disagree on temperature_c" in text
 

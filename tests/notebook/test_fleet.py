@@ -183,6 +183,8 @@ def test_nothing_is_left_after_close():
     fleet = mcpnb.connect({"echo": WEATHER, "alpha": weather("alpha")})
     assert "2 of 2" in repr(fleet)
     fleet.close()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(30)  # whoever waited for a child that has ended is on its way out
     assert {thread.name for thread in set(threading.enumerate()) - threads} == set()
     assert children() == processes
     assert open_files() - files == set()

@@ -36,7 +36,15 @@ TOOLS = {
     "fingerprint": TEXT, "selected": "bool",
 }  # fmt: skip
 EVENTS = {"at": UTC, "kind": "category", "server": "category", "detail": TEXT}
-CONFLICTS = {"tool": TEXT, "policy": "category", "chosen": "category", "rejected": TEXT, "why": TEXT}
+CONFLICTS = {
+    "at": UTC,
+    "kind": "category",
+    "tool": TEXT,
+    "policy": "category",
+    "chosen": "category",
+    "rejected": TEXT,
+    "why": TEXT,
+}
 
 
 def logged(*rows: dict[str, Any]) -> AttemptLog:
@@ -60,7 +68,13 @@ class Catalog:
             destructive=False, signature="location: str", fingerprint="abc",
         )  # fmt: skip
         conflict = SimpleNamespace(
-            tool="weather.now", policy="namespace", chosen="", rejected=("alpha", "beta"), why="they differ"
+            tool="weather.now",
+            policy="namespace",
+            chosen="",
+            rejected=("alpha", "beta"),
+            why="they differ",
+            at=1.5,
+            kind="tool",
         )
         self.entries = () if empty else (entry,)
         self.conflicts = () if empty else (conflict,)
