@@ -5,11 +5,15 @@ It joins a rack of lab servers with a `Fleet` that is connected to them. How eit
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mcpnb.errors import McpnbError
@@ -39,6 +43,9 @@ def start(
     versions: Sequence[str] | str = "1.0.0",
     seed: int = 0,
     today: date | str | None = None,
+    bias: float | Sequence[float] = 0.0,
+    root: Path | str | None = None,
+    url: str | None = None,
     name: str | None = None,
     start_timeout: float = 30.0,
     **options: Any,
@@ -60,6 +67,11 @@ def start(
         versions: What version they say they are.
         seed: Makes the servers' latencies and errors, and the routing's dice, repeatable.
         today: The day that the weather servers believe it is (`YYYY-MM-DD`); by default the real one.
+        bias: °C that each weather server is too warm, so that they disagree.
+        root: The folder of the filesystem servers (by default a new one with some documents, removed when the
+            fleet is closed) or of the search servers (by default shipped documents).
+        url: The database of the database servers, `sqlite:///file.db` or `postgresql://...`; by default an
+            example.
         name: What to call the fleet.
         start_timeout: Seconds that a server may take to answer for the first time.
         options: As for `mcpnb.connect`: `strategy=`, `timeout=` (seconds), `tags=`, ...
@@ -83,20 +95,51 @@ def start(
             strict=True,
         )
     ]
+    own = _own_options(kind, today=today and _day(today), root=root, url=url)
     settings = zip(
         each("transport", transport),
         each("regions", regions),
         each("versions", versions),
         profiles,
+        [("--bias", repr(float(warm))) if warm else () for warm in each("bias", bias)],
         strict=True,
     )
-    fixed_day = () if today is None else ("--today", _day(today))
     wanted = [
-        Wanted(f"{kind}-{number}", kind, cast("LabTransport", where), region, version, profile, fixed_day)
-        for number, (where, region, version, profile) in enumerate(settings, 1)
+        Wanted(
+            f"{kind}-{number}", kind, cast("LabTransport", where), region, version, profile, (*own, *opinion)
+        )
+        for number, (where, region, version, profile, opinion) in enumerate(settings, 1)
     ]
-    rack = Rack(wanted, start_timeout=start_timeout, meanwhile=_import_the_sdk)
+    if kind != "weather" and any("--bias" in each.options for each in wanted):
+        raise McpnbError(f"bias is for weather servers, not for {kind}")
+    rack = _rack(wanted, start_timeout, with_files=kind == "filesystem" and root is None)
     return LabFleet(rack, name=name or f"{kind} lab", seed=seed, **options)
+
+
+_TAKES = {"today": ("weather",), "root": ("filesystem", "search"), "url": ("database",)}
+"""Setting → the kinds of server that have it, as a command line option of the same name."""
+
+
+def _own_options(kind: str, **settings: object) -> tuple[str, ...]:
+    """The settings that only some kinds have, as options.
+
+    Raises:
+        McpnbError: This kind has no such setting.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    for name in given:
+        if kind not in _TAKES[name]:
+            raise McpnbError(f"{name} is for {' and '.join(_TAKES[name])} servers, not for {kind}")
+    return tuple(text for name, value in given.items() for text in (f"--{name}", str(value)))
+
+
+def _rack(wanted: list[Wanted], start_timeout: float, *, with_files: bool) -> Rack:
+    folder = Path(tempfile.mkdtemp(prefix="mcpnb-lab-"))
+    if with_files:
+        files = folder / "files"
+        shutil.copytree(Path(__file__).parent / "servers" / "corpus", files)
+        wanted = [replace(each, options=(*each.options, "--root", str(files))) for each in wanted]
+    return Rack(wanted, start_timeout=start_timeout, meanwhile=_import_the_sdk, folder=folder)
 
 
 def _import_the_sdk() -> None:

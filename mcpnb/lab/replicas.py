@@ -21,9 +21,8 @@ from typing import Literal, get_args
 from mcpnb.config import ServerConfig
 from mcpnb.errors import McpnbError, suggest
 from mcpnb.lab.processes import NotStarted, PidFile, Port, ServerProcess, hang, kill_group, python_module
-from mcpnb.lab.profile import Behaviour, Profile, ProfileFile
+from mcpnb.lab.profile import Profile, ProfileFile
 from mcpnb.lab.servers import module_of
-from mcpnb.lab.servers.serving import Identity
 
 __all__ = ["LabTransport", "Rack", "Replica", "Wanted"]
 
@@ -41,7 +40,7 @@ class Wanted:
     version: str = "1.0.0"
     profile: Profile = field(default_factory=Profile)
     options: tuple[str, ...] = ()
-    """Further command line options of its kind; servers in this process take none."""
+    """Further command line options of its kind."""
 
     def __post_init__(self) -> None:
         module_of(self.kind)
@@ -113,11 +112,14 @@ class Replica(ABC):
             raise McpnbError(f"{self.name} is not running; restart({self.name!r}) brings it back")
         return pid
 
-    def _command(self, *arguments: str) -> list[str]:
+    def _options(self) -> list[str]:
         w = self.wanted
         region = ["--region", w.region] if w.region else []
-        who = ["--name", w.name, "--version", w.version, "--profile", str(self.profile.path), "--tied"]
-        return python_module(module_of(w.kind), *who, *region, *w.options, *arguments)
+        who = ["--name", w.name, "--version", w.version, "--profile", str(self.profile.path)]
+        return [*who, *region, *w.options]
+
+    def _command(self, *arguments: str) -> list[str]:
+        return python_module(module_of(self.wanted.kind), *self._options(), "--tied", *arguments)
 
     def _config(self, **where: object) -> ServerConfig:
         # Everything local: a short interval shows a server that died while nobody called it.
@@ -189,9 +191,8 @@ class InProcessReplica(Replica):
 
     def __init__(self, wanted: Wanted, folder: Path) -> None:
         super().__init__(wanted, folder)
-        build = importlib.import_module(module_of(wanted.kind)).build
-        who = Identity(wanted.name, wanted.version, wanted.region)
-        self._server: object = build(who, behaviour=Behaviour(self.profile, name=wanted.name))
+        module = importlib.import_module(module_of(wanted.kind))
+        self._server: object = module.make(module.parser().parse_args(self._options()))
 
     @property
     def config(self) -> ServerConfig:
@@ -231,7 +232,7 @@ class Rack:
     """All servers of a lab, and the private folder in which they meet.
 
     Making it starts them all at once, does something else `meanwhile`, and returns when each answers; `close`
-    ends them.
+    ends them and removes the `folder`, whether it was given or made.
 
     Raises:
         McpnbError: A server failed to start within `start_timeout` seconds; none is left running then.
@@ -243,9 +244,10 @@ class Rack:
         *,
         start_timeout: float = 30.0,
         meanwhile: Callable[[], object] = lambda: None,
+        folder: Path | None = None,
     ) -> None:
         self._start_timeout = start_timeout
-        self._folder = Path(tempfile.mkdtemp(prefix="mcpnb-lab-"))
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="mcpnb-lab-"))
         self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._replicas: dict[str, Replica] = {}
         try:

@@ -9,8 +9,11 @@ from mcpnb.errors import McpnbError, suggest
 
 __all__ = ["KINDS", "module_of"]
 
-KINDS: dict[str, str] = {"weather": "mcpnb.lab.servers.weather"}
-"""Kind → the module that serves it, and whose `build(identity, ...)` makes one in this process."""
+KINDS: dict[str, str] = {
+    kind: f"mcpnb.lab.servers.{kind}"
+    for kind in ("weather", "search", "translate", "analyze", "filesystem", "database")
+}
+"""Kind → the module that serves it: `parser()` is its command line, `make(options)` the server itself."""
 
 
 def module_of(kind: str) -> str:

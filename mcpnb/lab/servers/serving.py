@@ -25,12 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mcpnb.errors import McpnbError
 from mcpnb.lab.profile import Behaviour, ProfileFile
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
-__all__ = ["HANG", "Identity", "arguments", "new_server", "serve"]
+__all__ = ["HANG", "Identity", "arguments", "behaviour", "identity", "new_server", "run", "serve"]
 
 HANG: int | None = getattr(signal, "SIGUSR1", None)
 """The signal that makes a lab server stop answering for good; None where the system has no such thing."""
@@ -89,6 +90,15 @@ def new_server(who: Identity, *, about: str, behaviour: Behaviour | None = None)
 def behaviour(options: argparse.Namespace) -> Behaviour | None:
     """What `--profile` asks for."""
     return Behaviour(ProfileFile(options.profile), name=options.name) if options.profile else None
+
+
+def run(options: argparse.Namespace, make: Callable[[argparse.Namespace], MCPServer[Any]]) -> int:
+    """Serve what `make` makes of the options. Returns the exit status: 2 for settings that make no sense."""
+    try:
+        return serve(options, lambda: make(options))
+    except McpnbError as error:
+        print(f"{options.name}: {error}", file=sys.stderr)  # noqa: T201 - the last words
+        return 2
 
 
 def serve(options: argparse.Namespace, build: Callable[[], MCPServer[Any]]) -> int:

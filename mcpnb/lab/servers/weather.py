@@ -1,13 +1,15 @@
 """A weather service that needs no network: plausible weather from a hash of place and day.
 
 It owns the climate of made-up days and the two tools over it. Every replica tells the same weather of the
-same day, as replicas must.
+same day, as replicas must, unless it is given a bias: then it is a provider with an opinion of its own, and
+providers disagree.
 
     python -m mcpnb.lab.servers.weather --transport http --port 8000 --today 2026-07-28
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import math
 import sys
@@ -18,15 +20,30 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from mcpnb.errors import McpnbError
 from mcpnb.lab.profile import Behaviour
 from mcpnb.lab.servers import serving
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
-__all__ = ["Climate", "Current", "Day", "Forecast", "build", "climate_of", "current", "forecast", "main"]
+__all__ = [
+    "Climate",
+    "Current",
+    "Day",
+    "Forecast",
+    "build",
+    "climate_of",
+    "current",
+    "forecast",
+    "main",
+    "make",
+    "parser",
+]
 
 ABOUT = "Weather for any place on earth, made up but always the same for the same day."
+
+MAX_BIAS = 20.0
 
 
 class Current(TypedDict):
@@ -122,9 +139,9 @@ def climate_of(location: str) -> Climate:
     )
 
 
-def current(location: str, today: date) -> Current:
-    """Today's weather. `location` is any non-empty text."""
-    day = _weather(location, today)
+def current(location: str, today: date, *, bias: float = 0.0) -> Current:
+    """Today's weather, `bias` °C too warm. `location` is any non-empty text."""
+    day = _weather(location, today, bias)
     damp = 10 if day["rain_mm"] else 0
     return Current(
         location=_shown(location),
@@ -136,17 +153,17 @@ def current(location: str, today: date) -> Current:
     )
 
 
-def forecast(location: str, days: int, today: date) -> Forecast:
-    """The weather of `days` days, today first. `location` is any non-empty text."""
+def forecast(location: str, days: int, today: date, *, bias: float = 0.0) -> Forecast:
+    """The weather of `days` days, today first, `bias` °C too warm. `location` is any non-empty text."""
     coming = (today + timedelta(days=ahead) for ahead in range(days))
-    return Forecast(location=_shown(location), days=[_weather(location, day) for day in coming])
+    return Forecast(location=_shown(location), days=[_weather(location, day, bias) for day in coming])
 
 
-def _weather(location: str, day: date) -> Day:
+def _weather(location: str, day: date, bias: float) -> Day:
     place, climate = _fold(location), climate_of(location)
     # Warmest in the last third of July.
     season = math.cos(2 * math.pi * (day.timetuple().tm_yday - 203) / 365.25)
-    mean = climate.mean + climate.swing * season + _spell(place, day)
+    mean = climate.mean + climate.swing * season + _spell(place, day) + bias
     wet = _chance(place, f"{day} wet") < climate.wet
     spread = (3.5 if wet else 5.5) + 2 * _chance(place, f"{day} spread")
     rain = round(0.3 + 14 * _chance(place, f"{day} rain") ** 2, 1) if wet else 0.0
@@ -201,8 +218,21 @@ def build(
     *,
     behaviour: Behaviour | None = None,
     today: Callable[[], date] | None = None,
+    bias: float = 0.0,
 ) -> MCPServer[Any]:
-    """A weather server. `today` says which day it is; None takes the clock's, in UTC."""
+    """A weather server.
+
+    Args:
+        who: Who it says it is.
+        behaviour: How slow and unreliable it is.
+        today: Says which day it is; None takes the clock's, in UTC.
+        bias: °C that it is too warm, -20 to 20; such servers disagree about the same day.
+
+    Raises:
+        McpnbError: The bias is none.
+    """
+    if not abs(bias) <= MAX_BIAS:
+        raise McpnbError(f"the bias must be from -{MAX_BIAS:g} to {MAX_BIAS:g} °C, not {bias!r}")
     from mcp_types import ToolAnnotations  # noqa: PLC0415 - takes a second
 
     today = today or _today
@@ -212,12 +242,12 @@ def build(
     @server.tool(name="weather.current", title="Current weather", annotations=harmless)
     async def current_weather(location: Place) -> Current:
         """Today's weather at a place."""
-        return current(location, today())
+        return current(location, today(), bias=bias)
 
     @server.tool(name="weather.forecast", title="Weather forecast", annotations=harmless)
     async def weather_forecast(location: Place, days: Days = 3) -> Forecast:
         """The weather of the coming days at a place, one entry per day, today first."""
-        return forecast(location, days, today())
+        return forecast(location, days, today(), bias=bias)
 
     _ = current_weather, weather_forecast  # the decorators have registered them
     return server
@@ -227,24 +257,29 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = serving.arguments("weather", ABOUT)
+    add = parser.add_argument
+    add("--today", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the day it is (default: UTC)")
+    add("--bias", type=float, default=0.0, metavar="C", help="°C that this provider is too warm (default: 0)")
+    return parser
+
+
+def make(options: argparse.Namespace) -> MCPServer[Any]:
+    """The server that the command line asks for.
+
+    Raises:
+        McpnbError: The bias makes no sense.
+    """
+    fixed = cast("date | None", options.today)
+    who, behaviour = serving.identity(options), serving.behaviour(options)
+    return build(who, behaviour=behaviour, today=lambda: fixed or _today(), bias=options.bias)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server from a command line. Returns the exit status."""
-    parser = serving.arguments("weather", ABOUT)
-    parser.add_argument(
-        "--today",
-        type=date.fromisoformat,
-        default=None,
-        metavar="YYYY-MM-DD",
-        help="the day it is (default: UTC)",
-    )
-    options = parser.parse_args(arguments)
-    fixed = cast("date | None", options.today)
-
-    def server() -> MCPServer[Any]:
-        who, behaviour = serving.identity(options), serving.behaviour(options)
-        return build(who, behaviour=behaviour, today=lambda: fixed or _today())
-
-    return serving.serve(options, server)
+    return serving.run(parser().parse_args(arguments), make)
 
 
 if __name__ == "__main__":
