@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mcpnb import lab as lab
+    from mcpnb.aggregation import forget_fusion as forget_fusion
+    from mcpnb.aggregation import register_fusion as register_fusion
     from mcpnb.client import MultiServerClient as MultiServerClient
+    from mcpnb.client.cache_policy import CachePolicy as CachePolicy
+    from mcpnb.client.documents import Document as Document
+    from mcpnb.connection import Elicitation as Elicitation
+    from mcpnb.connection import Sampling as Sampling
     from mcpnb.errors import AmbiguousTool as AmbiguousTool
     from mcpnb.errors import ArgumentError as ArgumentError
     from mcpnb.errors import AuthError as AuthError
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
     from mcpnb.errors import Overloaded as Overloaded
     from mcpnb.errors import ServerDisconnected as ServerDisconnected
     from mcpnb.errors import StrategyError as StrategyError
+    from mcpnb.errors import ToolChanged as ToolChanged
     from mcpnb.errors import ToolError as ToolError
     from mcpnb.errors import ToolNotFound as ToolNotFound
     from mcpnb.errors import print_traceback as tb  # pyright: ignore[reportUnusedImport]
@@ -44,13 +51,22 @@ if TYPE_CHECKING:
     from mcpnb.notebook.magics import load_ipython_extension as load_ipython_extension
     from mcpnb.notebook.magics import unload_ipython_extension as unload_ipython_extension
     from mcpnb.notebook.strategies import strategies as strategies
+    from mcpnb.resilience.admission import QueuePolicy as QueuePolicy
+    from mcpnb.resilience.breaker import BreakerPolicy as BreakerPolicy
+    from mcpnb.resilience.hedge import HedgePolicy as HedgePolicy
+    from mcpnb.resilience.outlier import OutlierPolicy as OutlierPolicy
+    from mcpnb.resilience.retry import Backoff as Backoff
+    from mcpnb.resilience.retry import RetryPolicy as RetryPolicy
+    from mcpnb.resilience.settings import Resilience as Resilience
     from mcpnb.result import Aggregate as Aggregate
     from mcpnb.result import Result as Result
+    from mcpnb.routing.strategies import Parameter as Parameter
     from mcpnb.routing.strategies import Strategy as Strategy
     from mcpnb.routing.strategies import register as register_strategy  # pyright: ignore[reportUnusedImport]
     from mcpnb.simulation import At as At
     from mcpnb.simulation import Scenario as Scenario
     from mcpnb.simulation import SimServer as SimServer
+    from mcpnb.simulation import scenarios as scenarios
     from mcpnb.simulation import service as service
 
 _HOMES = {
@@ -60,17 +76,31 @@ _HOMES = {
     "SimServer": "mcpnb.simulation",
     "simulate": "mcpnb.experiment.simulate",
     "Aggregate": "mcpnb.result",
+    "Backoff": "mcpnb.resilience.retry",
+    "BreakerPolicy": "mcpnb.resilience.breaker",
+    "CachePolicy": "mcpnb.client.cache_policy",
+    "HedgePolicy": "mcpnb.resilience.hedge",
+    "OutlierPolicy": "mcpnb.resilience.outlier",
+    "QueuePolicy": "mcpnb.resilience.admission",
+    "Resilience": "mcpnb.resilience.settings",
+    "RetryPolicy": "mcpnb.resilience.retry",
     "Comparison": "mcpnb.experiment",
+    "Document": "mcpnb.client.documents",
+    "Elicitation": "mcpnb.connection",
+    "Sampling": "mcpnb.connection",
     "Explanation": "mcpnb.model",
     "Fleet": "mcpnb.notebook.fleet",
     "MultiServerClient": "mcpnb.client",
     "Result": "mcpnb.result",
+    "Parameter": "mcpnb.routing.strategies",
     "Strategy": "mcpnb.routing.strategies",
     "ToolRef": "mcpnb.model",
     "Workload": "mcpnb.experiment",
     "compare": "mcpnb.experiment",
     "connect": "mcpnb.notebook.fleet",
     "doctor": "mcpnb.notebook.doctor",
+    "forget_fusion": "mcpnb.aggregation",
+    "register_fusion": "mcpnb.aggregation",
     "load_ipython_extension": "mcpnb.notebook.magics",
     "register_strategy": "mcpnb.routing.strategies:register",
     "strategies": "mcpnb.notebook.strategies",
@@ -90,6 +120,7 @@ _HOMES = {
             "Overloaded",
             "ServerDisconnected",
             "StrategyError",
+            "ToolChanged",
             "ToolError",
             "ToolNotFound",
         ),
@@ -98,7 +129,11 @@ _HOMES = {
 }
 """Public name → where it lives (`module:name` when it is called otherwise there)."""
 
-_MODULES = {"lab": "mcpnb.lab", "service": "mcpnb.simulation.service"}
+_MODULES = {
+    "lab": "mcpnb.lab",
+    "scenarios": "mcpnb.simulation.scenarios",
+    "service": "mcpnb.simulation.service",
+}
 """Public modules."""
 
 __all__ = [
@@ -107,24 +142,37 @@ __all__ = [
     "ArgumentError",
     "At",
     "AuthError",
+    "Backoff",
+    "BreakerPolicy",
+    "CachePolicy",
     "CallTimeout",
     "Comparison",
     "ConfigError",
     "ConnectError",
     "DiscoveryError",
+    "Document",
+    "Elicitation",
     "Explanation",
     "Fleet",
+    "HedgePolicy",
     "McpnbError",
     "MultiServerClient",
     "NoServerAvailable",
+    "OutlierPolicy",
     "Overloaded",
+    "Parameter",
+    "QueuePolicy",
+    "Resilience",
     "Result",
+    "RetryPolicy",
     "Run",
+    "Sampling",
     "Scenario",
     "ServerDisconnected",
     "SimServer",
     "Strategy",
     "StrategyError",
+    "ToolChanged",
     "ToolError",
     "ToolNotFound",
     "ToolRef",
@@ -132,9 +180,12 @@ __all__ = [
     "compare",
     "connect",
     "doctor",
+    "forget_fusion",
     "lab",
     "load_ipython_extension",
+    "register_fusion",
     "register_strategy",
+    "scenarios",
     "service",
     "simulate",
     "strategies",

@@ -72,12 +72,15 @@ def test_public_names_are_these_and_each_can_be_had():
     import mcpnb
 
     assert mcpnb.__all__ == [
-        "Aggregate", "AmbiguousTool", "ArgumentError", "At", "AuthError", "CallTimeout", "Comparison",
-        "ConfigError", "ConnectError", "DiscoveryError", "Explanation", "Fleet", "McpnbError",
-        "MultiServerClient", "NoServerAvailable", "Overloaded", "Result", "Run", "Scenario",
-        "ServerDisconnected", "SimServer", "Strategy", "StrategyError", "ToolError", "ToolNotFound",
-        "ToolRef", "Workload", "compare", "connect", "doctor", "lab", "load_ipython_extension",
-        "register_strategy", "service", "simulate", "strategies", "tb", "unload_ipython_extension",
+        "Aggregate", "AmbiguousTool", "ArgumentError", "At", "AuthError", "Backoff", "BreakerPolicy",
+        "CachePolicy", "CallTimeout", "Comparison", "ConfigError", "ConnectError", "DiscoveryError",
+        "Document", "Elicitation", "Explanation", "Fleet", "HedgePolicy", "McpnbError", "MultiServerClient",
+        "NoServerAvailable", "OutlierPolicy", "Overloaded", "Parameter", "QueuePolicy", "Resilience",
+        "Result", "RetryPolicy", "Run", "Sampling", "Scenario", "ServerDisconnected", "SimServer",
+        "Strategy", "StrategyError", "ToolChanged", "ToolError", "ToolNotFound", "ToolRef", "Workload",
+        "compare", "connect", "doctor", "forget_fusion", "lab", "load_ipython_extension", "register_fusion",
+        "register_strategy", "scenarios", "service", "simulate", "strategies", "tb",
+        "unload_ipython_extension",
     ]  # fmt: skip
     for name in mcpnb.__all__:
         assert getattr(mcpnb, name) is not None
