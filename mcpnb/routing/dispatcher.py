@@ -305,6 +305,8 @@ class Dispatcher:
     def _give_up_waiting(self, pool: Pool, now: float, actions: list[Action]) -> None:
         """Nobody will get free in this pool any more: calls that wait for it end or try something else."""
         while not pool.eligible and not pool.busy and pool.waiting:
+            if not pool.judged and self._panics(pool):
+                return  # all of them have to get free first
             call = pool.waiting.pop()
             if call is not None:
                 call.pool = None
@@ -320,16 +322,24 @@ class Dispatcher:
 
     def _nobody(self, call: Call, pool: Pool, now: float, actions: list[Action]) -> None:
         """Nobody is eligible: send all the same where breakers alone are in the way of most, else give up."""
-        shut = [] if self._panic is None else pool.shut_out()
-        if shut and len(shut) >= (self._panic or 0.0) * len(pool.nodes):
-            fresh = [node for node in shut if node.name not in call.tried]
+        if not self._panics(pool):
+            self._end_or_turn(call, _unavailable(call, pool), now, actions)
+        elif not pool.judged:
+            self._wait(call, pool, now, actions, behind=False)
+        else:
+            fresh = pool.judged
+            if call.tried:
+                fresh = [node for node in fresh if node.name not in call.tried]
             if not fresh:
                 self._rest(call, now)
                 return
             pick = self._picker.by_chance(call, pool, fresh, now)
             actions.append(Send(self._lease(call, pick, "panic: every breaker is in the way", now)))
-        else:
-            self._end_or_turn(call, _unavailable(call, pool), now, actions)
+
+    def _panics(self, pool: Pool) -> bool:
+        """Whether breakers alone are in the way of so many that they are better ignored."""
+        shut = len(pool.judged) + len(pool.jammed)
+        return self._panic is not None and 0 < shut >= self._panic * len(pool.nodes)
 
     # -- attempts
 
@@ -349,7 +359,7 @@ class Dispatcher:
         try:
             pick.strategy.started(node, now)
         except Exception as problem:  # noqa: BLE001 - a third party's strategy may raise anything
-            self._picker.complain(pick.strategy, f"`started` raised {problem!r}")
+            self._roster.complaints.of(pick.strategy, f"`started` raised {problem!r}")
         if call.repeatable and not hedge:
             self._plan_hedge(call, now)
         return attempt
@@ -363,7 +373,7 @@ class Dispatcher:
         try:
             lease.strategy.finished(lease.node, outcome.kind, latency, now)
         except Exception as problem:  # noqa: BLE001 - a third party's strategy may raise anything
-            self._picker.complain(lease.strategy, f"`finished` raised {problem!r}")
+            self._roster.complaints.of(lease.strategy, f"`finished` raised {problem!r}")
         self._guards.release(lease.node, lease.fuse, lease.generation, outcome, now, actions)
         if self._learning and call.repeatable and not attempt.hedge and _tells_how_slow(call, outcome):
             self._delays.record(attempt.tool, latency)

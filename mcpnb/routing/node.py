@@ -70,6 +70,10 @@ class Node:
         self.unavailable = next(iter(blocks.values()), "")
         return True
 
+    def blocked_by(self, filters: AbstractSet[str]) -> bool:
+        """Whether one of these takes it out."""
+        return not self._blocks.keys().isdisjoint(filters)
+
     def blocked_only_by(self, filters: AbstractSet[str]) -> bool:
         """Whether it is blocked, and by nothing else than these."""
         return bool(self._blocks) and self._blocks.keys() <= filters

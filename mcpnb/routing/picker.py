@@ -7,7 +7,6 @@ breakers: it is given a pool that somebody is eligible in.
 from __future__ import annotations
 
 import random
-import warnings
 from typing import NamedTuple
 
 from mcpnb.errors import StrategyError
@@ -16,6 +15,7 @@ from mcpnb.routing.node import Node
 from mcpnb.routing.pool import Pool
 from mcpnb.routing.roster import Distances, Roster, distance
 from mcpnb.routing.strategies import Strategy, StrategySpec, spec
+from mcpnb.routing.strategies.random_choice import RandomChoice
 from mcpnb.routing.strategies.rendezvous import Rendezvous
 
 AFFINITY = "affinity"
@@ -55,7 +55,6 @@ class Picker:
         self.default = spec(strategy)
         self._roster, self._rng, self._home, self._distances = roster, rng, home, distances or {}
         self._specs: dict[str, StrategySpec] = {}
-        self._warned: set[str] = set()
 
     def use(self, choice: str | Strategy | StrategySpec, now: float) -> None:
         """Switch the default strategy: the next pick is made by it."""
@@ -90,9 +89,19 @@ class Picker:
         key = call.request.strategy or ""
         strategy = pool.strategy(key)
         if strategy is None:
-            strategy = self._chosen(key).build()
+            strategy = pool.adopt(key, self._built(key, pool, call), now)
+        return strategy
+
+    def _built(self, name: str, pool: Pool, call: Call) -> Strategy:
+        """A fresh strategy that knows where its calls come from; `random` where it cannot be made."""
+        chosen = self._chosen(name)
+        try:
+            strategy = chosen.build()
             self._locate(strategy, pool, call)
-            pool.adopt(key, strategy, now)
+        except Exception as problem:  # noqa: BLE001 - a third party's strategy may raise anything; the call goes on
+            why = f"making it raised {type(problem).__name__}: {problem}; `random` picks instead"
+            self._roster.complaints.name(chosen.name, why)
+            return RandomChoice()
         return strategy
 
     def _chosen(self, name: str) -> StrategySpec:
@@ -123,7 +132,7 @@ class Picker:
         try:
             saw = tuple([(seen.name, measure(seen, now)) for seen in compared[:_SEEN]]) if compared else ()
         except Exception as problem:  # noqa: BLE001 - a third party's strategy may raise anything
-            self.complain(strategy, f"`measure` raised {problem!r}")
+            self._roster.complaints.of(strategy, f"`measure` raised {problem!r}")
             saw = ()
         note = _passed_over(strategy, node) if strategy.keyed and key is not None else ""
         return Pick(node, strategy, strategy.name or type(strategy).__name__, saw, note)
@@ -155,15 +164,8 @@ class Picker:
             return self._replace(strategy, f"it picked {node!r}, which is not a candidate", pool)
         return node
 
-    def complain(self, strategy: Strategy, problem: str) -> None:
-        """Say once what is wrong with a strategy."""
-        name = strategy.name or type(strategy).__name__
-        if name not in self._warned:
-            self._warned.add(name)
-            warnings.warn(str(StrategyError(name, problem)), RuntimeWarning, stacklevel=2)
-
     def _replace(self, strategy: Strategy, problem: str, pool: Pool) -> Node:
-        self.complain(strategy, f"{problem}; `random` picks instead")
+        self._roster.complaints.of(strategy, f"{problem}; `random` picks instead")
         strategy.compared = ()
         return pool.eligible[int(self._rng.random() * len(pool.eligible))]
 

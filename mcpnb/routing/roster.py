@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from mcpnb.model import Endpoint, Requirement
 from mcpnb.routing.call import Call
+from mcpnb.routing.complaints import Complaints
 from mcpnb.routing.filters import refusal
 from mcpnb.routing.node import Node
 from mcpnb.routing.pool import Pool
@@ -54,6 +55,8 @@ class Roster:
     """
 
     def __init__(self, distances: Distances | None = None, *, per_tool: bool = False) -> None:
+        self.complaints = Complaints()
+        """Where to say that a strategy misbehaves."""
         self.nodes: dict[str, Node] = {}
         self.freed: list[Node] = []
         """Servers that became eligible while calls wait; whoever lets these in empties it."""
@@ -180,7 +183,10 @@ class Roster:
                 refused[server] = why
             else:
                 nodes.append(node)
-        return Pool(nodes, refused, tool=tool if self._per_tool else "", distance=self._far_from(requirement))
+        return Pool(
+            nodes, refused, tool=tool if self._per_tool else "",
+            complaints=self.complaints, distance=self._far_from(requirement),
+        )  # fmt: skip
 
     def _far_from(self, requirement: Requirement | None) -> Callable[[Node], float] | None:
         if requirement is None or requirement.region is None or requirement.strict:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import random
 from itertools import repeat
 
-import numpy as np
-
 from mcpnb.model import Attempt, Outcome, Request
 from mcpnb.routing import Action, BreakerChanged, Cancel, Dispatcher, Finish, Send, WaitUntil
 from mcpnb.routing.call import Call
@@ -202,17 +200,10 @@ class _Simulation:
         return {name: self._dispatcher.in_flight(name) for name in self._sent}
 
     def _result(self) -> Run:
-        seen = self._ledger
-        return Run(
+        return Run.of(
+            self._ledger,
             strategy=str(self._strategy),
             names=self._group,
-            all_starts=np.array(seen.starts),
-            all_latencies=np.array(seen.latencies),
-            all_outcomes=np.array(seen.outcomes),
-            all_servers=np.array(seen.servers),
-            all_attempts=np.array(seen.attempts),
-            all_hedges=np.array(seen.hedges),
-            all_queued=np.array(seen.queued),
             warmup=self._demand.warmup,
             decisions_digest=self._decisions.digest(),
             events=tuple(self._events),

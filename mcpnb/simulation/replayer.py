@@ -154,18 +154,10 @@ class _Replay:
             for action in self._brain.on_cancel(call, end):
                 if isinstance(action, Finish):
                     self._ledger.end(action.call, action.outcome.kind, end)
-        seen = self._ledger
-        return Run(
+        return Run.of(
+            self._ledger,
             strategy=self._strategy,
             names=self._names,
-            all_starts=np.array(seen.starts),
-            all_latencies=np.array(seen.latencies),
-            all_outcomes=np.array(seen.outcomes),
-            all_servers=np.array(seen.servers),
-            all_attempts=np.array(seen.attempts),
-            all_hedges=np.array(seen.hedges),
-            all_queued=np.array(seen.queued),
-            warmup=0,
             decisions_digest=self._decisions.digest(),
             events=tuple(self._seen),
             in_flight_after=sum(self._brain.in_flight(name) for name in self._names),

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcpnb.model import OUTCOMES
+from mcpnb.simulation.ledger import Ledger
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -52,6 +54,37 @@ class Run:
     """Why the scenario has no steady state: its figures depend on its length. Empty when it is stable."""
     in_flight_after: int = 0
     """Leases that were still out when everything had ended; anything but 0 is a bug."""
+
+    @classmethod
+    def of(
+        cls,
+        seen: Ledger,
+        *,
+        strategy: str,
+        names: tuple[str, ...],
+        decisions_digest: str,
+        in_flight_after: int,
+        events: tuple[tuple[float, str, str], ...],
+        warmup: int = 0,
+        instability: tuple[str, ...] = (),
+    ) -> Self:
+        """What the ledger noted, with what else is known of the run."""
+        return cls(
+            strategy=strategy,
+            names=names,
+            all_starts=np.array(seen.starts),
+            all_latencies=np.array(seen.latencies),
+            all_outcomes=np.array(seen.outcomes),
+            all_servers=np.array(seen.servers),
+            all_attempts=np.array(seen.attempts),
+            all_hedges=np.array(seen.hedges),
+            all_queued=np.array(seen.queued),
+            warmup=warmup,
+            decisions_digest=decisions_digest,
+            events=events,
+            instability=instability,
+            in_flight_after=in_flight_after,
+        )
 
     def __repr__(self) -> str:
         calls, good = len(self.latencies), int((self.outcomes == "ok").sum())

@@ -44,6 +44,8 @@ class SimServer:
     """Calls that may wait: with `max_in_flight` at the router, where more are `rejected`; else at the server,
     beside those that are worked on, where more are `refused`. None is unbounded at the server, and what the
     scenario's queue policy says at the router."""
+    timeout: float | None = None
+    """Seconds after which a gateway in front of it answers an attempt in its place, with `timeout`."""
     stops: bool = True
     """Whether it stops working on calls that were given up; many servers do not."""
 
@@ -184,5 +186,7 @@ def _check_bounds(of: SimServer | At) -> None:
         raise ValueError(f"{name}: error_rate must lie between 0 and 1, not {of.error_rate!r}")
     if of.fail_time is not None and not of.fail_time >= 0:
         raise ValueError(f"{name}: fail_time must be at least 0, not {of.fail_time!r}")
+    if isinstance(of, SimServer) and of.timeout is not None and not of.timeout > 0:
+        raise ValueError(f"{name}: timeout must be a number above 0, not {of.timeout!r}")
     if of.rtt is not None and not 0 <= of.rtt < math.inf:
         raise ValueError(f"{name}: rtt must be a number of at least 0, not {of.rtt!r}")

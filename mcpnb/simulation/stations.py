@@ -22,6 +22,7 @@ Report = Callable[[int, Outcome, float], None]
 OK = Outcome("ok")
 FAILED = Outcome("disconnected")
 REFUSED = Outcome("refused")
+TIMED_OUT = Outcome("timeout")
 
 
 class Chance(Protocol):
@@ -69,6 +70,8 @@ class Station:
 
     def send(self, attempt: int, now: float) -> None:
         """An attempt leaves for this server."""
+        if self.server.timeout is not None:
+            self._clock.at(now + self.server.timeout, self._time_out, attempt)
         if self._trip:
             self._clock.at(now + self._trip, self._arrive, attempt)
         else:
@@ -132,6 +135,11 @@ class Station:
 
     def _refuse(self, attempt: int, now: float) -> None:
         self._report(attempt, REFUSED, now)
+
+    def _time_out(self, attempt: int, now: float) -> None:
+        """The gateway's patience is over; the attempt may have ended long ago."""
+        self._report(attempt, TIMED_OUT, now)
+        self.cancel(attempt, now)
 
     def _take(self, attempt: int, now: float) -> None:
         """Work on an attempt, or let it wait."""

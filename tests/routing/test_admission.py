@@ -172,10 +172,39 @@ def test_panic_does_not_overfill_a_server(bench):
     b.take(b.brain.trip("only", 0.0))
     (attempt,) = b.call(1)
     assert attempt.why.startswith("panic")
-    b.call(2)
-    assert b.ends[2].kind == "rejected"
-    b.end(attempt)
-    assert b.call(3)
+    assert b.call(2) == []
+    assert b.brain.queued("only") == 1
+    (waited,) = b.end(attempt)
+    assert waited.request == 2
+    assert waited.why.startswith("panic")
+    b.end(waited)
+    assert b.idle()
+
+
+def test_a_call_that_waits_in_panic_ends_when_its_servers_leave(bench):
+    b = bench(Endpoint("alpha", max_in_flight=1), Endpoint("beta", max_in_flight=1), breaker=True, panic=True)
+    for name in b.names:
+        b.take(b.brain.trip(name, 0.0))
+    first, second = *b.call(1), *b.call(2)
+    assert b.call(3) == []
+    b.take(b.brain.remove(first.server, 0.0))
+    assert 3 not in b.ends
+    b.take(b.brain.remove(second.server, 0.0))
+    assert isinstance(b.ends[3].error, NoServerAvailable)
+
+
+def test_calls_that_wait_in_panic_are_let_in_when_a_breaker_closes(bench):
+    b = bench(Endpoint("alpha", max_in_flight=1), Endpoint("beta", max_in_flight=1), breaker=True, panic=True)
+    for name in b.names:
+        b.take(b.brain.trip(name, 0.0))
+    first, second = *b.call(1), *b.call(2)
+    b.call(3)
+    b.take(b.brain.reset(first.server, 0.0))
+    (third,) = b.end(first)
+    assert (third.request, third.server) == (3, first.server)
+    b.end(second)
+    b.end(third)
+    assert b.idle()
 
 
 def test_a_timeout_of_a_call_that_was_sent_is_a_timeout_not_an_overload(bench):

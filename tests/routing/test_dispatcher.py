@@ -566,6 +566,40 @@ def test_after_its_deadline_nothing_is_sent_for_a_call():
     assert finished(actions)[0].kind == "timeout"
 
 
+@pytest.mark.parametrize("hook", ["added", "removed", "expected", "locate", "__deepcopy__"])
+def test_a_strategy_that_raises_when_it_is_told_of_servers_loses_no_call(hook):
+    class Broken(Strategy):
+        name = "broken"
+
+        def pick(self, eligible, now, rng):
+            return eligible[0]
+
+    def oops(self, *arguments):
+        raise ZeroDivisionError("oops")
+
+    brain = Dispatcher(Broken, rng=random.Random(1), home="eu")
+    for server in SERVERS:
+        brain.add(Endpoint(server, region="eu"))
+    brain.mark("alpha", "reconnecting", 0.0)
+    setattr(Broken, hook, oops)
+
+    def one_call(number: int, now: float) -> str:
+        (attempt,) = sent(brain.submit(request(number), now))
+        assert finished(brain.on_outcome(attempt.id, Outcome("ok"), now))[0].kind == "ok"
+        return attempt.server
+
+    def servers_change() -> None:
+        assert one_call(1, 0.0) != "alpha"
+        brain.mark("alpha", "", 1.0)
+        brain.mark("beta", "reconnecting", 1.0)
+        assert one_call(2, 2.0) != "beta"
+
+    with pytest.warns(RuntimeWarning, match=r"broken.*ZeroDivisionError: oops") as said:
+        servers_change()
+    assert len(said) == 1
+    assert all(brain.in_flight(server) == 0 for server in SERVERS)
+
+
 @pytest.mark.parametrize("hook", ["started", "finished", "measure"])
 def test_a_strategy_that_raises_while_it_learns_loses_no_call_and_no_lease(hook):
     class Broken(Strategy):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 
@@ -11,6 +12,7 @@ from mcpnb.model import Alternative, Endpoint, Outcome, Requirement
 from mcpnb.resilience.breaker import BreakerPolicy
 from mcpnb.resilience.outlier import OutlierPolicy
 from mcpnb.routing import BreakerChanged, Ejected
+from mcpnb.routing.strategies import Strategy
 
 WORLD = (
     Endpoint("paris", region="eu"),
@@ -390,3 +392,49 @@ def test_pools_of_servers_that_nobody_asks_for_any_more_do_not_pile_up(bench):
     for number in range(6_000):
         b.end(*b.call(number, servers=("alpha", f"gone {number}")))
     assert len(b.brain._roster.pools) <= 4_096
+
+
+class Told(Strategy):
+    """Counts what it is told of."""
+
+    name = "told"
+    counts: Counter[str] = Counter()  # noqa: RUF012 - one count for the copies in all pools
+
+    def pick(self, eligible, now, rng):
+        return eligible[0]
+
+    def added(self, node, now):
+        Told.counts["added"] += 1
+
+    def removed(self, node, now):
+        Told.counts["removed"] += 1
+
+
+def test_when_the_nearest_region_goes_and_comes_back_nobody_in_the_next_one_is_moved(bench):
+    near = Endpoint("home", region="eu", max_in_flight=1)
+    b = bench(near, *(Endpoint(f"far {n}", region="us") for n in range(500)), strategy=Told())
+    eu = Requirement(region="eu")
+    (first,) = b.call(1, requirement=eu)
+    (second,) = b.call(2, requirement=eu)
+    assert (first.server, second.server) == ("home", "far 0")
+    Told.counts.clear()
+    for number in range(10, 30):
+        (busy,) = b.end(first) or b.call(number, requirement=eu)
+        assert busy.server == "home"
+        first = busy
+    assert Told.counts.total() <= 60
+
+
+def test_a_strategy_that_is_dropped_with_its_pool_watches_nobody_any_more(bench):
+    b = bench(*WORLD, strategy="least_request", distances=DISTANCES)
+    eu = Requirement(region="eu")
+    (attempt,) = b.call(1, requirement=eu)
+    for name in ("paris", "rome"):
+        b.take(b.brain.mark(name, "reconnecting", 0.0))
+    (other,) = b.call(2, requirement=eu)
+    assert other.server == "boston"
+    b.brain.use("random", 0.0)
+    nodes = b.brain._roster.nodes.values()
+    assert not any(node._watchers for node in nodes)
+    b.end(attempt)
+    b.end(other)

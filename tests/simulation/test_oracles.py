@@ -14,10 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from mcpnb.resilience.retry import RetryPolicy
 from mcpnb.resilience.settings import Resilience
 from mcpnb.routing.node import Node
 from mcpnb.routing.strategies import Strategy
-from mcpnb.simulation import Scenario, SimServer, service
+from mcpnb.simulation import At, Scenario, SimServer, service
 
 pytestmark = pytest.mark.long
 
@@ -234,6 +235,28 @@ def test_retries_cost_what_their_geometric_series_says(poisson, fleet_of, share,
 def test_three_attempts_at_ten_percent_faults_succeed_999_times_in_1000(poisson, fleet_of):
     run = poisson(fleet_of(5, error_rate=0.1), "random", rate=1.0, requests=40_000, retries=2, seed=1)
     assert (run.outcomes == "ok").mean() == pytest.approx(0.999, abs=0.0005)
+
+
+@pytest.mark.parametrize(
+    ("rate", "policy", "recovers"),
+    [
+        (0.3, RetryPolicy(2, budgeted=False), True),
+        (0.6, RetryPolicy(2, budgeted=False), False),
+        (0.6, RetryPolicy(2, budget_percent=20, budget_per_second=0), True),
+    ],
+    ids=["three attempts fit", "three attempts do not", "a budget makes them fit"],
+)
+def test_retries_of_calls_that_timed_out_keep_an_overload_alive_above_a_third(
+    poisson, fleet_of, rate, policy, recovers
+):
+    """Oracle retry_metastable: the server works on what its gateway gave up; a stall of 100 s sets it off."""
+    fleet = fleet_of(1, timeout=8.0, stops=False)
+    stall = [At(200.0, "s0", slow=1000.0), At(300.0, "s0", recover=True)]
+    scenario = Scenario(fleet, timeline=stall, resilience=Resilience(retry=policy))
+    run = poisson(scenario, "random", rate=rate, requests=round(rate * 6_000), seed=1)
+    late = run.outcomes[run.starts > 5_000]
+    assert ((late == "ok").mean() > 0.95) == recovers
+    assert recovers or (late == "ok").mean() < 0.2
 
 
 def test_a_retry_goes_to_the_other_server_and_always_succeeds(poisson, fleet_of):

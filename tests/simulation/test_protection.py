@@ -242,3 +242,20 @@ def test_after_a_storm_with_everything_on_every_counter_is_zero(poisson, strateg
     assert run.hedges.sum() > 0
     assert run.retries.sum() > 0
     assert run.in_flight_after == 0
+
+
+def test_a_gateway_answers_in_place_of_a_server_that_is_late(at_times):
+    run = at_times([0, 0, 5], [one(timeout=1.5)])
+    assert run.outcomes.tolist() == ["ok", "timeout", "ok"]
+    assert run.latencies.tolist() == [1.0, 1.5, 1.0]
+
+
+@pytest.mark.parametrize(("stops", "third"), [(True, 1.0), (False, 1.5)])
+def test_work_that_a_gateway_gave_up_takes_time_unless_the_server_stops(at_times, stops, third):
+    run = at_times([0, 0, 1.5], [one(timeout=1.5, stops=stops)])
+    assert run.latencies[2] == third
+
+
+def test_a_gateway_without_patience_is_refused():
+    with pytest.raises(ValueError, match="a: timeout must be a number above 0, not 0"):
+        one(timeout=0)
