@@ -3,7 +3,7 @@
 Values and tolerances are those of the oracles; seeds are fixed, so a test gives the same figure each time.
 The number of requests is what is affordable where the tolerance allows it.
 
-Left out is what nothing here does: two choices with replacement, copies that are cancelled when one *starts*.
+Left out is what nothing here does: copies that are cancelled when one *starts*.
 """
 
 from __future__ import annotations
@@ -249,14 +249,14 @@ def test_three_attempts_at_ten_percent_faults_succeed_999_times_in_1000(poisson,
 def test_retries_of_calls_that_timed_out_keep_an_overload_alive_above_a_third(
     poisson, fleet_of, rate, policy, recovers
 ):
-    """Oracle retry_metastable: the server works on what its gateway gave up; a stall of 100 s sets it off."""
+    """Oracle retry_metastable: the server works on what its gateway gave up; a slow spell sets it off."""
     fleet = fleet_of(1, timeout=8.0, stops=False)
-    stall = [At(200.0, "s0", slow=1000.0), At(300.0, "s0", recover=True)]
-    scenario = Scenario(fleet, timeline=stall, resilience=Resilience(retry=policy))
+    spell = [At(200.0, "s0", slow=50.0), At(300.0, "s0", recover=True)]
+    scenario = Scenario(fleet, timeline=spell, resilience=Resilience(retry=policy))
     run = poisson(scenario, "random", rate=rate, requests=round(rate * 6_000), seed=1)
-    late = run.outcomes[run.starts > 5_000]
-    assert ((late == "ok").mean() > 0.95) == recovers
-    assert recovers or (late == "ok").mean() < 0.2
+    late = run.outcomes[run.starts > 3_000] == "ok"
+    # Even in peace a load of 0.72 makes some calls wait longer than their gateway does.
+    assert late.mean() > 0.85 if recovers else late.mean() < 0.01
 
 
 def test_a_retry_goes_to_the_other_server_and_always_succeeds(poisson, fleet_of):
@@ -366,3 +366,27 @@ def test_old_news_makes_the_least_loaded_a_herd(poisson, fleet_of, strategy, val
     """Mitzenmacher's periodic updates: with a board one second old, two looks beat looking everywhere."""
     run = poisson(fleet_of(100), strategy, rate=90, requests=150_000, warmup=20_000, seed=1)
     assert mean(run) == pytest.approx(value, rel=0.08)
+
+
+class TwoLooks(Strategy):
+    """Two choices that may be the same server twice, which is what `p2c` does not do."""
+
+    name = "two_looks_for_test"
+
+    def pick(self, eligible: Sequence[Node], now: float, rng: random.Random) -> Node:
+        return min(rng.choices(eligible, k=2), key=lambda node: node.in_flight)
+
+
+@pytest.mark.parametrize(
+    ("count", "value", "tolerance"), [(2, 5.864684872173241, 0.02), (100, 2.6583510105147155, 0.01)]
+)
+def test_two_choices_that_may_be_one_are_worse(poisson, fleet_of, count, value, tolerance):
+    plan = {"rate": 0.9 * count, "requests": 500_000, "warmup": 30_000, "seed": 1}
+    assert mean(poisson(fleet_of(count), TwoLooks, **plan)) == pytest.approx(value, rel=tolerance)
+
+
+def test_who_waits_for_the_slowest_of_a_hundred_waits_for_their_harmonic_number(at_times, fleet_of):
+    batches = 3_000
+    run = at_times(np.repeat(np.arange(batches) * 1e3, 100), fleet_of(100), "round_robin", seed=1)
+    slowest = run.latencies.reshape(batches, 100).max(axis=1)
+    assert slowest.mean() == pytest.approx(5.187377517639621, rel=0.01)
