@@ -27,6 +27,14 @@ _VIEW: Final = "application/vnd.jupyter.widget-view+json"
 WINDOWS: Final = (("last 1 min", 60.0), ("last 5 min", 300.0), ("last 15 min", 900.0))
 _ROWS: Final = 20_000
 """Attempts that a refresh looks at, at most: they keep it within a few milliseconds."""
+_DEEDS: Final[Mapping[str, tuple[str, str]]] = {
+    "Reconnect": ("reconnect", "reconnected"),
+    "Reset": ("reset", "takes calls again"),
+    "Trip": ("trip", "gets no calls"),
+}
+"""What the button in a server's row may be for → the fleet's verb, and what is said when it is done."""
+_LINES: Final = 20
+"""Lines of code that are kept of what was done."""
 _STAMP: Final = "<!--stamp-->"
 """Where the time of sending goes, so that the time alone is no reason to send."""
 
@@ -69,6 +77,14 @@ class FleetView(Protocol):
         """Drop a server's session and connect anew; may take its time."""
         ...
 
+    def trip(self, name: str) -> object:
+        """Open a server's circuit breaker."""
+        ...
+
+    def reset(self, name: str) -> object:
+        """Close a server's circuit breaker."""
+        ...
+
     def panels(self) -> Sequence[Panel]:
         """What else belongs on the dashboard."""
         ...
@@ -108,6 +124,7 @@ class Dashboard:
         self._pulse = Pulse(self.refresh, scheduler, rate=rate)
         self._face: Face | None = None
         self._note = self._sent = ""
+        self._code = [f"fleet.strategy = {view.strategy!r}"]
         self._closed = self._broken = False
         self._drawing = threading.Lock()
         self._unwatch: Callable[[], None] | None = None
@@ -171,14 +188,15 @@ class Dashboard:
 
     # -- what its controls do
 
-    def _act(self, control: Any, action: Callable[[], object], done: str) -> None:
+    def _act(self, control: Any, action: Callable[[], object], done: str, code: str) -> None:
         """Carry out an action in the background, the control disabled meanwhile; say how it went."""
         control.disabled = True
 
         def carry_out() -> None:
             try:
                 action()
-                self._note = done
+                self._note = _did(done, code)
+                self._did_as_code(code)
                 self._complain(None)
             except Exception as error:  # noqa: BLE001 - a control has no caller; its user is told instead
                 self._complain(error)
@@ -192,11 +210,17 @@ class Dashboard:
         if strategy == self._view.strategy:
             return
         code = f"fleet.strategy = {strategy!r}"
-        self._act(control, lambda: setattr(self._view, "strategy", strategy), _did("strategy changed", code))
+        self._act(control, lambda: setattr(self._view, "strategy", strategy), "strategy changed", code)
 
-    def _reconnect(self, control: Any, server: str) -> None:
-        code = f"fleet.reconnect({server!r})"
-        self._act(control, lambda: self._view.reconnect(server), _did(f"{server} reconnected", code))
+    def _do(self, control: Any, deed: str, server: str) -> None:
+        method, done = _DEEDS[deed]
+        act: Callable[[str], object] = getattr(self._view, method)
+        self._act(control, lambda: act(server), f"{server} {done}", f"fleet.{method}({server!r})")
+
+    def _did_as_code(self, code: str) -> None:
+        self._code = [*self._code, code][-_LINES:]
+        if self._face is not None:
+            self._face.tell(self._code)
 
     def _look_back(self, seconds: float) -> None:
         self._window = seconds
@@ -243,12 +267,13 @@ class Dashboard:
         if self._closed:
             return None
         if self._face is None:
-            controls = Controls(self._choose, self._look_back, self._pause, self._reconnect, self._seen)
+            controls = Controls(self._choose, self._look_back, self._pause, self._do, self._seen)
             view = self._view
             face = Face(controls, view.strategies(), view.strategy, WINDOWS, self._window, view.panels())
             if not face.connected:
                 face.close()
                 return None
+            face.tell(self._code)
             self._face = face
         return self._face
 

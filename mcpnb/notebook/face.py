@@ -1,4 +1,4 @@
-"""The dashboard's widgets: controls, the board's place, a button per server that is down, further panels.
+"""The dashboard's widgets: controls, the board's place, a button in each server's row, further panels.
 
 It owns widgets and where they stand. It knows no fleet: it is told what to show, and tells what was asked
 for.
@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from mcpnb.model import ServerStatus
 from mcpnb.notebook import servers
-from mcpnb.notebook.markup import cut, escape, shorten, style
+from mcpnb.notebook.knobs import Knobs
+from mcpnb.notebook.markup import cut, escape, style
 
 _FIRST_ROW: Final = 82
 """Pixels from the top of the dashboard to the first row of the table, as the style sheet lays them out."""
@@ -37,8 +38,17 @@ class Controls(NamedTuple):
     choose: Callable[[Any, str], None]
     look_back: Callable[[float], None]
     pause: Callable[[bool], None]
-    reconnect: Callable[[Any, str], None]
+    act: Callable[[Any, str, str], None]
+    """What to do (a name in `DEEDS`), and with which server."""
     seen: Callable[[int], None]
+
+
+DEEDS: Final[Mapping[str, str]] = {
+    "Reconnect": "Reconnect {} now instead of waiting for the next attempt",
+    "Reset": "Close the circuit breaker of {} and forget what it counted",
+    "Trip": "Open the circuit breaker of {}: no calls until it is probed or reset",
+}
+"""What the button in a server's row may be for, and its tooltip."""
 
 
 class Face:
@@ -58,17 +68,18 @@ class Face:
         self._w = ipywidgets
         self._controls = controls
         self._buttons: dict[str, Any] = {}
-        self._help = dict(strategies)
-        self._body = ipywidgets.HTML(layout=self._layout(width="auto", margin="0"))
-        self._trouble = ipywidgets.HTML(layout=self._layout(display="none", margin="0"))
-        self._strategy = self._strategy_menu(strategy)
-        self._pause = self._pause_button()
-        bar = self._box([self._strategy, self._window_menu(windows, window), self._pause], "mcpnb-bar")
+        self._body = self._place()
+        self._trouble, self._code = self._place(), self._place()
+        self._lines: Sequence[str] = ()
+        self._knobs = Knobs(strategies, strategy, controls.choose)
+        self._pause, self._coded = self._pause_button(), self._code_button()
+        bar = [self._knobs.menu, self._window_menu(windows, window), self._pause, self._coded]
         self._acts = self._box([], "mcpnb-act")
         self._style = ipywidgets.HTML(style(), layout=self._layout(display="none"))
         self._panels = [(panel, self._panel(panel)) for panel in panels]
         more = [box for _, box in self._panels]
-        parts = [self._style, bar, self._body, self._acts, self._trouble, *more]
+        above = [self._style, self._box(bar, "mcpnb-bar"), self._body, self._acts]
+        parts = [*above, self._trouble, self._code, self._knobs.panel, *more]
         self.root = self._box(parts, "mcpnb-live")
         self._watch_pages()
 
@@ -100,30 +111,39 @@ class Face:
     def complain(self, text: str) -> None:
         """Show an error below the board; empty text takes it away."""
         said = f'<p><span class="mcpnb-bad">✕ that did not work</span> {cut(text)}</p>' if text else ""
-        if not text and self._trouble.layout.display == "none":
-            return
-        self._trouble.value = f'<div class="mcpnb"><section class="mcpnb-card">{said}</section></div>'
-        self._trouble.layout.display = None if text else "none"
+        self._trouble.value = _card(said) if said else ""
+
+    def tell(self, code: Sequence[str]) -> None:
+        """Say which lines would do in a cell what was done here; seen by those who ask for it."""
+        self._lines = tuple(code)
+        head = '<h4 class="mcpnb-sub">As code, for a cell</h4>'
+        lines = "\n".join(map(escape, code))
+        self._code.value = _card(f"{head}<pre>{lines}</pre>", "mcpnb-code") if self._coded.value else ""
 
     def follow(self, strategy: str, statuses: Sequence[ServerStatus]) -> None:
         """Bring the controls in line with the fleet. Sends nothing when they are."""
-        if strategy != self._strategy.value and not self._strategy.disabled:
-            self._offer(strategy)
-            self._strategy.value = strategy
-        row = servers.COMPACT_ROW if len(statuses) > servers.LONG else servers.ROW
-        tops = {
-            status.server: _FIRST_ROW + place * row + (row - _BUTTON) // 2
-            for place, status in enumerate(statuses)
-            if not servers.usable(status) and status.state != "draining"
-        }
-        for server in tops.keys() - self._buttons.keys():
-            self._buttons[server] = self._button(server)
-        for server, top in tops.items():
-            self._buttons[server].layout.top = f"{top}px"
+        self._knobs.follow(strategy)
         self._follow_panels()
-        shown = tuple(self._buttons[server] for server in tops)
-        if shown != self._acts.children:
-            self._acts.children = shown
+        compact = len(statuses) > servers.LONG
+        row = servers.COMPACT_ROW if compact else servers.ROW
+        shown: list[Any] = []
+        for place, status in enumerate(statuses):
+            deed = _deed(status, compact=compact)
+            if deed:
+                top = _FIRST_ROW + place * row + (row - _BUTTON) // 2
+                shown.append(self._placed(status.server, deed, top))
+        if tuple(shown) != self._acts.children:
+            self._acts.children = tuple(shown)
+
+    def _placed(self, server: str, deed: str, top: int) -> Any:
+        """The button in a server's row."""
+        button = self._buttons.get(server)
+        if button is None:
+            button = self._buttons[server] = self._button(server, deed)
+        if button.description != deed:
+            button.description, button.tooltip = deed, DEEDS[deed].format(server)
+        button.layout.top = f"{top}px"
+        return button
 
     def _follow_panels(self) -> None:
         for panel, box in self._panels:
@@ -146,31 +166,14 @@ class Face:
     def _layout(self, **fields: str) -> Any:
         return self._w.Layout(**fields)
 
+    def _place(self) -> Any:
+        """Where HTML goes; empty, it takes no room."""
+        return self._w.HTML(layout=self._layout(width="auto", margin="0"))
+
     def _box(self, children: Sequence[Any], css: str) -> Any:
         box = self._w.Box(children)
         box.add_class(css)
         return box
-
-    def _strategy_menu(self, strategy: str) -> Any:
-        menu = self._w.Dropdown(
-            options=self._options(strategy),
-            value=strategy,
-            description="Strategy",
-            tooltip="How the next calls choose their server; takes effect at once",
-            style={"description_width": "initial"},
-            layout=self._layout(width="240px"),
-        )
-        menu.observe(self._told(lambda new: self._controls.choose(menu, new)), "value")
-        return menu
-
-    def _options(self, strategy: str) -> list[tuple[str, str]]:
-        names = dict.fromkeys((*self._help, strategy))
-        return [(shorten(f"{n} · {self._help[n]}" if self._help.get(n) else n, 60), n) for n in names]
-
-    def _offer(self, strategy: str) -> None:
-        """Make sure that a strategy is on the menu, such as an object that a cell has set."""
-        if strategy not in {value for _, value in self._strategy.options}:
-            self._strategy.options = self._options(strategy)
 
     def _window_menu(self, windows: Sequence[tuple[str, float]], window: float) -> Any:
         options = list(windows)
@@ -201,15 +204,25 @@ class Face:
         button.observe(toggled, "value")
         return button
 
-    def _button(self, server: str) -> Any:
+    def _code_button(self) -> Any:
+        button = self._w.ToggleButton(
+            description="As code",
+            tooltip="Show the lines that do in a cell what was done here",
+            layout=self._layout(width="78px"),
+        )
+
+        button.observe(lambda _: self.tell(self._lines), "value")  # pyright: ignore[reportUnknownLambdaType]
+        return button
+
+    def _button(self, server: str, deed: str) -> Any:
         button = self._w.Button(
-            description="Reconnect",
-            tooltip=f"Reconnect {server} now instead of waiting for the next attempt",
+            description=deed,
+            tooltip=DEEDS[deed].format(server),
             layout=self._layout(width="92px", height=f"{_BUTTON}px"),
         )
 
         def clicked(_: object) -> None:
-            self._controls.reconnect(button, server)
+            self._controls.act(button, button.description, server)
 
         button.on_click(clicked)
         return button
@@ -222,6 +235,19 @@ class Face:
         """Learn whether any page shows the root: a page that knows how to count counts from here."""
         self.root._view_count = 0  # noqa: SLF001 - ipywidgets' own way to ask for it
         self.root.observe(self._told(lambda new: self._controls.seen(new or 0)), "_view_count")
+
+
+def _card(html: str, kind: str = "") -> str:
+    return f'<div class="mcpnb"><section class="mcpnb-card {kind}">{html}</section></div>'
+
+
+def _deed(status: ServerStatus, *, compact: bool) -> str:
+    """What the button in a server's row is for; empty where there is none. Long tables have urgent ones."""
+    if not servers.usable(status):
+        return "" if status.state == "draining" else "Reconnect"
+    if status.breaker in {"open", "half_open"}:
+        return "Reset"
+    return "Trip" if status.breaker == "closed" and not compact else ""
 
 
 def close_tree(root: Any) -> None:

@@ -29,6 +29,7 @@ class FakeFleet:
         self._strategy = "p2c"
         self.log, self.event_log = AttemptLog(), EventLog()
         self.down: set[str] = set()
+        self.breakers: dict[str, str] = {}
         self.error: Exception | None = None
         self.asked: list[str] = []
         self.extra: list[Panel] = []
@@ -47,7 +48,11 @@ class FakeFleet:
     def status(self) -> list[ServerStatus]:
         return [
             ServerStatus(
-                name, "reconnecting" if name in self.down else "connected", "http", last_error="gone"
+                name,
+                "reconnecting" if name in self.down else "connected",
+                "http",
+                last_error="gone",
+                breaker=self.breakers.get(name, "off"),
             )
             for name in ("alpha", "beta", "gamma")
         ]
@@ -60,6 +65,12 @@ class FakeFleet:
         if self.error:
             raise self.error
         self.down.discard(name)
+
+    def trip(self, name: str) -> None:
+        self.breakers[name] = "open"
+
+    def reset(self, name: str) -> None:
+        self.breakers[name] = "closed"
 
     def panels(self) -> list[Panel]:
         return self.extra
@@ -266,7 +277,7 @@ def test_an_error_while_drawing_is_shown_and_the_next_refresh_is_tried(
     assert board.live
     fleet.status = status  # type: ignore[method-assign]
     hand.advance(0.5)
-    assert controls(board)._trouble.layout.display == "none"
+    assert controls(board)._trouble.value == ""
 
 
 # -- controls
@@ -276,7 +287,7 @@ def test_choosing_a_strategy_sets_it_and_shows_the_code(
     fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
 ) -> None:
     board = shown(fleet, hand)
-    menu = controls(board)._strategy
+    menu = controls(board)._knobs.menu
     menu.value = "round_robin"
     assert fleet.strategy == "round_robin"
     assert not menu.disabled
@@ -289,7 +300,7 @@ def test_the_menu_is_disabled_while_the_change_runs(
     waiting: list[Callable[[], None]] = []
     board = Dashboard(fleet, scheduler=hand, run=waiting.append)
     board._repr_mimebundle_()
-    menu = controls(board)._strategy
+    menu = controls(board)._knobs.menu
     menu.value = "round_robin"
     board.refresh()
     assert menu.disabled
@@ -303,10 +314,10 @@ def test_a_strategy_that_cannot_be_set_is_explained_and_taken_back(
 ) -> None:
     board = shown(fleet, hand)
     fleet.error = RuntimeError("<b>no</b>")
-    controls(board)._strategy.value = "round_robin"
+    controls(board)._knobs.menu.value = "round_robin"
     assert "RuntimeError: &lt;b&gt;no&lt;/b&gt;" in controls(board)._trouble.value
-    assert controls(board)._strategy.value == "p2c"
-    assert not controls(board)._strategy.disabled
+    assert controls(board)._knobs.menu.value == "p2c"
+    assert not controls(board)._knobs.menu.disabled
 
 
 def test_a_strategy_set_in_a_cell_shows_in_the_menu_even_when_unknown(
@@ -315,7 +326,7 @@ def test_a_strategy_set_in_a_cell_shows_in_the_menu_even_when_unknown(
     board = shown(fleet, hand)
     fleet.strategy = "my_own"
     hand.advance(0.3)
-    assert controls(board)._strategy.value == "my_own"
+    assert controls(board)._knobs.menu.value == "my_own"
     assert fleet.strategy == "my_own"
 
 
@@ -359,12 +370,61 @@ def test_a_reconnect_that_fails_is_explained(
     assert not button.disabled
 
 
+def test_a_breaker_is_tripped_and_reset_by_the_button_in_its_row(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
+) -> None:
+    fleet.breakers = {"alpha": "closed", "gamma": "half_open"}
+    board = shown(fleet, hand)
+    alpha, gamma = controls(board)._acts.children
+    assert (alpha.description, gamma.description) == ("Trip", "Reset")
+    assert controls(board)._code.value == ""
+    controls(board)._coded.value = True
+    alpha.click()
+    gamma.click()
+    assert fleet.breakers == {"alpha": "open", "gamma": "closed"}
+    assert (alpha.description, gamma.description) == ("Reset", "Trip")
+    assert "fleet.trip(&#x27;alpha&#x27;)\nfleet.reset(&#x27;gamma&#x27;)" in controls(board)._code.value
+
+
+def test_the_strategys_parameters_have_boxes_that_act(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
+) -> None:
+    board = shown(fleet, hand)
+    assert controls(board)._knobs.panel.layout.display == "none"
+    fleet.strategy = "latency(tau=3)"
+    board.refresh()
+    epsilon, tau = controls(board)._knobs._boxes.children
+    assert (epsilon.description, epsilon.value, tau.value) == ("epsilon", 0.05, 3.0)
+    assert (controls(board)._knobs.menu.value, controls(board)._knobs.panel.layout.display) == (
+        "latency",
+        None,
+    )
+    epsilon.value = 0.2
+    assert fleet.strategy == "latency(epsilon=0.2, tau=3)"
+    tau.value = 10.0
+    assert fleet.strategy == "latency(epsilon=0.2)"
+    controls(board)._knobs.menu.value = "p2c"
+    assert (fleet.strategy, controls(board)._knobs.panel.layout.display) == ("p2c", "none")
+
+
+def test_a_parameter_that_cannot_be_set_goes_back(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
+) -> None:
+    fleet.strategy = "latency"
+    board = shown(fleet, hand)
+    fleet.error = RuntimeError("no")
+    epsilon = controls(board)._knobs._boxes.children[0]
+    epsilon.value = 0.2
+    assert (epsilon.value, fleet.strategy) == (0.05, "latency")
+
+
 def test_every_control_has_a_description_and_a_tooltip(
     fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
 ) -> None:
-    fleet.down = {"beta"}
+    fleet.down, fleet.breakers, fleet.strategy = {"beta"}, {"alpha": "closed"}, "latency"
     board = shown(fleet, hand)
-    for control in (*controls(board).root.children[1].children, *controls(board)._acts.children):
+    face = controls(board)
+    for control in (*face.root.children[1].children, *face._acts.children, *face._knobs._boxes.children):
         assert control.description
         assert control.tooltip
 

@@ -312,3 +312,31 @@ def test_using_our_own_strategies_never_looks_for_plug_ins():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("latency", "latency"),
+        ("latency_based(tau=5)", "latency(tau=5)"),
+        (" latency( tau = 5, epsilon=0.2 ) ", "latency(tau=5, epsilon=0.2)"),
+        ("latency()", "latency"),
+    ],
+)
+def test_a_strategy_is_named_with_its_settings(text, means):
+    assert str(spec(text)) == means
+    assert spec(str(spec(text))) == spec(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("latency(tau)", "'latency': a setting reads `parameter=number`, not 'tau'"),
+        ("latency(tau=soon)", "not 'tau=soon'"),
+        ("latency(tau=-1)", "tau must lie between"),
+        ("latncy(tau=1)", r"Did you mean latency\b"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_explained(text, says):
+    with pytest.raises(StrategyError, match=says):
+        spec(text)

@@ -220,19 +220,22 @@ class StrategySpec:
         return _lookup(self.name).build(self.values)
 
     def __str__(self) -> str:
-        settings = ", ".join(f"{key}={value:g}" for key, value in self.values.items())
+        settings = ", ".join(f"{key}={value:.12g}" for key, value in self.values.items())
         return f"{self.name}({settings})" if settings else self.name
 
 
 def spec(choice: str | Strategy | type[Strategy] | StrategySpec, /, **values: float) -> StrategySpec:
     """What the user means by a strategy: a name or alias, a class, an object, or a spec.
 
+    A name may come with its settings, as a spec's text does: `"peak_ewma(tau=5)"`.
+
     Raises:
         StrategyError: An unknown name, an unknown parameter, one out of bounds, or something else altogether.
     """
     if isinstance(choice, str):
-        known = _lookup(choice)
-        return StrategySpec(known.name, known.check(values))
+        name, settings = _read(choice)
+        known = _lookup(name)
+        return StrategySpec(known.name, known.check({**settings, **values}))
     if isinstance(choice, type):
         return _of_class(choice, values)
     if values:
@@ -243,6 +246,25 @@ def spec(choice: str | Strategy | type[Strategy] | StrategySpec, /, **values: fl
     if isinstance(given, Strategy):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
         return StrategySpec(_name(given), prototype=given)
     raise StrategyError(repr(given), "give a strategy's name, its class or an object of it")
+
+
+def _read(text: str) -> tuple[str, dict[str, float]]:
+    """Name and settings of what `str(StrategySpec)` writes.
+
+    Raises:
+        StrategyError: A setting is not of the form `name=number`.
+    """
+    name, _, rest = text.partition("(")
+    settings: dict[str, float] = {}
+    for setting in filter(str.strip, rest.rstrip().removesuffix(")").split(",")):
+        parameter, _, value = setting.partition("=")
+        try:
+            settings[parameter.strip()] = float(value)
+        except ValueError:
+            raise StrategyError(
+                name.strip(), f"a setting reads `parameter=number`, not {setting.strip()!r}"
+            ) from None
+    return name.strip(), settings
 
 
 def _of_class(choice: type, values: Mapping[str, float]) -> StrategySpec:
