@@ -256,8 +256,9 @@ class Dispatcher:
                 self._late.append(pool)
                 self._roster.stirred = True
             return
-        waiting = f"{len(queue)} calls wait already" if len(queue) else "no call may wait"
-        shed = Overloaded(call.tool, f"every server is full, and {waiting}")
+        count = len(queue)
+        waiting = (f"{count} calls wait" if count > 1 else "1 call waits") + " already"
+        shed = Overloaded(call.tool, f"every server is full, and {waiting if count else 'no call may wait'}")
         self._end_or_turn(call, Outcome("rejected", error=shed), now, actions)
 
     def _admit(self, now: float, actions: list[Action]) -> None:

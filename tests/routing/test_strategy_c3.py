@@ -32,9 +32,19 @@ def test_a_sample_alone_gives_the_score_of_an_idle_server():
 def test_calls_still_out_at_the_answer_are_the_queue_and_share_the_time():
     strategy, (node,) = C3(clients=1), nodes(1)
     node.lease()
+    node.lease()
     strategy.finished(node, "ok", 0.1, 0.0)
     node.release()
+    node.release()
     assert strategy.measure(node, 0.0) == pytest.approx(score(0.1, 0.05, 1, 0, 1))
+
+
+def test_a_call_that_was_alone_waited_behind_nobody():
+    strategy, (node,) = C3(), nodes(1)
+    node.lease()
+    strategy.finished(node, "ok", 0.1, 0.0)
+    node.release()
+    assert strategy.measure(node, 0.0) == pytest.approx(score(0.1, 0.1, 0, 0, 1))
 
 
 def test_every_unknown_server_is_tried_first_and_one_that_does_not_answer_is_not_flooded():

@@ -10,7 +10,7 @@ import pytest
 
 from mcpnb.model import Endpoint
 from mcpnb.routing.node import Node
-from mcpnb.routing.strategies.prequal import POOL, Prequal, Reading, Recent, hcl, reuses
+from mcpnb.routing.strategies.prequal import POOL, Prequal, Reading, Recent, hcl, level, reuses
 
 
 def adopted(count: int, **values) -> tuple[Prequal, list[Node]]:
@@ -58,6 +58,44 @@ def test_a_faster_server_is_preferred_until_it_is_busier_than_most():
         fast.lease()
     picks = [strategy.pick(eligible, 2.0, rng) for _ in range(200)]
     assert picks.count(fast) < 10
+
+
+def test_latency_is_estimated_for_as_many_calls_as_are_in_flight_now():
+    strategy, (node, _) = adopted(2)
+    for sent in (0.0, 0.1, 0.2):  # found 0, 1 and 2 in flight
+        node.lease()
+        strategy.started(node, sent)
+    for ended in (1.0, 2.1, 3.2):  # after 1, 2 and 3 s
+        strategy.finished(node, "ok", ended - (ended // 1 - 1) / 10, ended)
+        node.release()
+    assert strategy.measure(node, 4.0) == pytest.approx(1.0)
+    node.lease()
+    assert strategy.measure(node, 4.0) == pytest.approx(2.0)
+    for _ in range(20):
+        node.lease()
+    assert strategy.measure(node, 4.0) == pytest.approx(3.0)  # the nearest that is known
+
+
+def test_a_cancelled_call_leaves_no_trace():
+    strategy, (node, _) = adopted(2)
+    node.lease()
+    strategy.started(node, 0.0)
+    node.lease()
+    strategy.started(node, 0.5)
+    strategy.finished(node, "cancelled", 1.0, 1.0)  # the first
+    strategy.finished(node, "ok", 1.5, 2.0)
+    node.release()
+    assert strategy.measure(node, 2.0) == 1.5
+    assert strategy._seen.known[node].ended(0.0) == 0
+    node.release()
+    assert strategy.measure(node, 2.0) == 1.5
+
+
+def test_levels_grow_with_the_calls_in_flight():
+    levels = [level(rif) for rif in range(4096)]
+    assert levels[:10] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 8]
+    assert levels == sorted(levels)
+    assert set(levels) == set(range(44))
 
 
 def test_a_server_that_fails_fast_is_the_hottest_for_a_while():

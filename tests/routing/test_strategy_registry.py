@@ -334,6 +334,8 @@ def test_a_strategy_is_named_with_its_settings(text, means):
         ("latency(tau)", "'latency': a setting reads `parameter=number`, not 'tau'"),
         ("latency(tau=soon)", "not 'tau=soon'"),
         ("latency(tau=-1)", "tau must lie between"),
+        ("latency(tau=5", r"its settings end with `\)`"),
+        ("latency(tau=5, tau=6)", "tau is set twice"),
         ("latncy(tau=1)", r"Did you mean latency\b"),
     ],
 )

@@ -99,7 +99,7 @@ class Strategy:
         """A server stopped being eligible. It may come back."""
 
     def started(self, node: Node, now: float) -> None:
-        """An attempt that this strategy placed was sent."""
+        """An attempt that this strategy placed was sent; the server's calls in flight count it already."""
 
     def finished(self, node: Node, kind: OutcomeKind, latency: float, now: float) -> None:
-        """An attempt that this strategy placed ended after `latency` seconds."""
+        """An attempt that this strategy placed ended after `latency` seconds; it counts as in flight yet."""

@@ -86,7 +86,7 @@ class C3(Strategy):
         response = lesson(kind, latency, seen and seen.response, FAULT_SECONDS)
         if response is None:
             return
-        queue = node.in_flight
+        queue = max(0, node.in_flight - 1)  # without the one that ended
         service = response / (1 + queue)
         if seen is None:
             self._seen.put(node, _Seen(response, service, queue, now))

@@ -3,6 +3,8 @@
 Source: Wydrowski et al., "Load is not what you should balance: introducing Prequal" (NSDI 2024): hot-cold
 lexicographic choice (HCL) over a small pool of probes that are reused a few times. MCP servers answer no
 probes, so a probe is what this client knows: its own requests in flight (RIF) and its own latency estimate.
+As in the paper, the estimate is of calls that found about as many in flight as there are now. One average
+over all would say of a server with a growing line how quick it was before, and draw everybody there.
 """
 
 from __future__ import annotations
@@ -43,23 +45,52 @@ class Reading(NamedTuple):
 
 
 class _Seen:
-    """What is known of a server: its latency and when it was updated, and when it failed if it did since."""
+    """What is known of a server: latencies by the RIF that calls found, calls out, and the last fault."""
 
-    __slots__ = ("at", "fault", "latency")
+    __slots__ = ("_averages", "_out", "fault")
 
     def __init__(self) -> None:
-        self.latency, self.at, self.fault = 0.0, -math.inf, -math.inf
+        self.fault = -math.inf  # when it failed, if it did since its last answer
+        self._averages: dict[int, tuple[float, float]] = {}  # level → seconds, when they were updated
+        self._out: list[tuple[float, int]] = []  # when each call out was sent and the RIF that it found
 
-    @property
-    def seconds(self) -> float | None:
-        """The latency, if there was an answer."""
-        return None if self.at == -math.inf else self.latency
+    def latency(self, rif: int) -> float | None:
+        """Seconds that a call takes which finds so many in flight, or the nearest known; None without any."""
+        if not self._averages:
+            return None
+        sought = level(rif)
+        if sought not in self._averages:
+            sought = min(self._averages, key=lambda known: abs(known - sought))
+        return self._averages[sought][0]
 
-    def learn(self, latency: float, now: float) -> None:
-        """Take in an answer: the first one as it is, later ones by their age."""
-        keep = math.exp(-max(0.0, now - self.at) / _TAU)
-        self.latency = self.latency * keep + latency * (1.0 - keep)
-        self.at, self.fault = now, -math.inf
+    def sent(self, rif: int, now: float) -> None:
+        """A call left that found so many in flight."""
+        self._out.append((now, rif))
+
+    def ended(self, sent: float) -> int:
+        """The RIF that the call found which was sent about then; 0 for an unknown one."""
+        out = self._out
+        if not out:
+            return 0
+        at = min(bisect_left(out, (sent,)), len(out) - 1)
+        if at and sent - out[at - 1][0] < out[at][0] - sent:  # differences of times are rounded
+            at -= 1
+        return out.pop(at)[1]
+
+    def learn(self, rif: int, latency: float, now: float) -> None:
+        """Take in an answer: the first one of its level as it is, later ones by their age."""
+        average, at = self._averages.get(level(rif), (latency, now))
+        keep = math.exp(-max(0.0, now - at) / _TAU)
+        self._averages[level(rif)] = average * keep + latency * (1.0 - keep), now
+        self.fault = -math.inf
+
+
+def level(rif: int) -> int:
+    """RIFs that are as good as equal: each its own up to 7, then four to a doubling."""
+    if rif < 8:
+        return rif
+    doublings = rif.bit_length() - 3
+    return 4 * doublings + (rif >> doublings)
 
 
 _UNKNOWN = _Seen()
@@ -100,7 +131,7 @@ class Prequal(Strategy):
     Cold start: an unknown server's latency counts as 0, so it is tried while it is cold, which a first call
     out soon ends; a pool of fewer than two picks at random. Failures: for 10 s after a fault a server is the
     hottest. Cancelled attempts teach nothing. Static weights are not looked at. Among fewer than seven
-    servers the busiest is within the default quantile, so that latency alone decides: lower it there.
+    servers the busiest is within the default quantile, so that latency alone decides, as its load lets it.
     """
 
     name: ClassVar[str] = "prequal"
@@ -145,21 +176,28 @@ class Prequal(Strategy):
         return probe.node
 
     def measure(self, node: Node, now: float) -> float:  # noqa: ARG002 - an average stays until the next sample
-        """Latency estimate in seconds, 0 when unknown."""
-        return self._seen.known.get(node, _UNKNOWN).latency
+        """Latency estimate in seconds for the calls in flight, 0 when unknown."""
+        return self._seen.known.get(node, _UNKNOWN).latency(node.in_flight) or 0.0
+
+    def started(self, node: Node, now: float) -> None:
+        """Remember how busy the server was when it was asked."""
+        self._known(node).sent(max(0, node.in_flight - 1), now)  # without this call
 
     def finished(self, node: Node, kind: OutcomeKind, latency: float, now: float) -> None:
         """Learn from an answer or a fault."""
-        known = self._seen.known.get(node)
-        seconds = lesson(kind, latency, known and known.seconds, FAULT_SECONDS)
+        seen = self._known(node)
+        rif = seen.ended(now - latency)
+        seconds = lesson(kind, latency, seen.latency(rif), FAULT_SECONDS)
         if seconds is None:
             return
-        seen = known or self._seen.put(node, _Seen())
         if kind in FAULTS:
             seen.fault = now
             self._pool.pop(node, None)
         else:
-            seen.learn(seconds, now)
+            seen.learn(rif, seconds, now)
+
+    def _known(self, node: Node) -> _Seen:
+        return self._seen.known.get(node) or self._seen.put(node, _Seen())
 
     def _probe(self, eligible: Sequence[Node], now: float, rng: random.Random) -> None:
         for probe in [probe for probe in self._pool.values() if now - probe.at > self._age]:
@@ -174,10 +212,11 @@ class Prequal(Strategy):
 
     def _reading(self, node: Node, now: float) -> Reading:
         seen = self._seen.known.get(node, _UNKNOWN)
+        latency = seen.latency(node.in_flight) or 0.0
         if now - seen.fault < FAULT_SECONDS:
-            return Reading(math.inf, seen.latency)
+            return Reading(math.inf, latency)
         self._recent.add(node.in_flight)
-        return Reading(node.in_flight, seen.latency)
+        return Reading(node.in_flight, latency)
 
     def _use(self, probe: _Probe) -> None:
         probe.rif += 1  # our own call, which the probe has not seen

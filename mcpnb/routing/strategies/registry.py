@@ -252,12 +252,16 @@ def _read(text: str) -> tuple[str, dict[str, float]]:
     """Name and settings of what `str(StrategySpec)` writes.
 
     Raises:
-        StrategyError: A setting is not of the form `name=number`.
+        StrategyError: A setting is not of the form `name=number` or set twice, or the bracket stays open.
     """
-    name, _, rest = text.partition("(")
+    name, bracket, rest = text.partition("(")
+    if bracket and not rest.rstrip().endswith(")"):
+        raise StrategyError(name.strip(), f"its settings end with `)`, unlike {text!r}")
     settings: dict[str, float] = {}
     for setting in filter(str.strip, rest.rstrip().removesuffix(")").split(",")):
         parameter, _, value = setting.partition("=")
+        if parameter.strip() in settings:
+            raise StrategyError(name.strip(), f"{parameter.strip()} is set twice")
         try:
             settings[parameter.strip()] = float(value)
         except ValueError:
