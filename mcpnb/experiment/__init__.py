@@ -1,7 +1,8 @@
 """Experiments: one workload under several strategies, and what differs between them.
 
-Public: `Workload`, `compare`, `Comparison`; for targets other than a fleet also `LiveTarget`,
-`ExperimentView`, `Sample`, and `compare_async` for callers that have a running loop.
+Public: `Workload`, `compare`, `Comparison`; `recording`, a room of its own, has `Recording` and `record`; for
+targets other than a fleet also `LiveTarget`, `ExperimentView`, `Sample`, and `compare_async` for callers that
+have a running loop.
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ from typing import cast
 from mcpnb.experiment.comparison import Comparison
 from mcpnb.experiment.live import Measurements, Plan, Progress, measure
 from mcpnb.experiment.progress import ProgressLine, shows_lines
+from mcpnb.experiment.recording import Recording
+from mcpnb.experiment.recording.what_if import study_of, workload_of
 from mcpnb.experiment.simulate import check_seed, workload_for
-from mcpnb.experiment.simulated import as_executor, compare_simulated
+from mcpnb.experiment.simulated import as_executor, compare_simulated, compare_study
 from mcpnb.experiment.target import LiveTarget
 from mcpnb.experiment.workload import Workload
 from mcpnb.simulation import Scenario
@@ -28,7 +30,7 @@ Strategies = Sequence[object] | Mapping[str, object]
 
 
 def compare(
-    target: LiveTarget | Scenario,
+    target: LiveTarget | Scenario | Recording,
     strategies: Strategies,
     *,
     workload: Workload | None = None,
@@ -42,12 +44,15 @@ def compare(
 
     Against a live fleet the strategies take turns in randomised blocks, so that a machine's drift hits all
     alike; each has a fresh state that lasts over its own blocks. Kernel → Interrupt cancels the calls that
-    are out and leaves the fleet usable.
+    are out, leaves the fleet usable, and gives what there is so far: the rounds in which each had its turn.
 
     A `Scenario` is simulated, once per strategy and repeat, with the same arrivals for all strategies.
 
+    A `Recording` answers what if: its calls come again as they came, or those of the workload, and every
+    server takes as long as it took. That is open-loop: recorded latencies do not react to new picks.
+
     Args:
-        target: A live fleet, or a scenario.
+        target: A live fleet, a scenario, or a recording.
         strategies: Names or strategy objects, at least one; the first is the baseline of `.paired`.
         workload: What to send. All strategies get the same calls at the same times. Ready-made scenarios
             bring one.
@@ -56,7 +61,8 @@ def compare(
         blocks: Rounds per repeat; by default up to 12, of at least 10 calls each. In a simulation: batches of
             consecutive calls, by default 12 over all repeats, or one for each of 6 repeats and more.
         progress: True shows a line in a terminal or notebook; or a function that takes a `Progress`.
-        executor: For scenarios: something with `.submit`, such as a `ProcessPoolExecutor` or a Dask client.
+        executor: For scenarios and recordings: something with `.submit`, such as a `ProcessPoolExecutor` or a
+            Dask client.
 
     Raises:
         StrategyError: For a strategy that does not exist; nothing was sent.
@@ -68,11 +74,20 @@ def compare(
         plan = _plan(strategies, workload_for(target, workload), seed, repeats, blocks)
         with _watch(progress) as watch:
             return compare_simulated(target, plan, progress=watch, executor=helper)
+    if isinstance(target, Recording):
+        helper = as_executor(executor)
+        plan = _plan(strategies, workload_of(target, workload), seed, repeats, blocks)
+        with _watch(progress) as watch:
+            return compare_study(study_of(target, workload), plan, progress=watch, executor=helper)
     live = _live(target, executor)
     plan = _plan(strategies, workload, seed, repeats, blocks)
-    _refuse_priorities(plan.workload)
+    seen = Measurements()
     with _watch(progress) as watch:
-        return _comparison(live.run(_measure, live, plan, watch), plan)
+        try:
+            live.run(_measure, live, plan, watch, seen)
+        except KeyboardInterrupt:
+            return _partial(seen, plan)
+    return _comparison(seen, plan)
 
 
 async def compare_async(
@@ -91,12 +106,33 @@ async def compare_async(
     if not callable(getattr(target, "experiment_view", None)):
         raise _cannot(target)
     plan = _plan(strategies, workload, seed, repeats, blocks)
-    _refuse_priorities(plan.workload)
     return _comparison(await measure(target, plan, clock=clock, sleep=sleep, progress=progress), plan)
 
 
-async def _measure(target: LiveTarget, plan: Plan, watch: Callable[[Progress], None] | None) -> Measurements:
-    return await measure(target, plan, progress=watch)
+async def _measure(
+    target: LiveTarget, plan: Plan, watch: Callable[[Progress], None] | None, seen: Measurements
+) -> None:
+    await measure(target, plan, progress=watch, seen=seen)
+
+
+def _partial(seen: Measurements, plan: Plan) -> Comparison:
+    """What there is when somebody interrupts.
+
+    Raises:
+        KeyboardInterrupt: Nothing that could be compared.
+    """
+    whole = seen.whole(tuple(plan.strategies))
+    strategies = tuple(s for s in plan.strategies if any(row.strategy == s for row in whole.blocks))
+    if not any(not row.warmup for row in whole.calls):
+        raise KeyboardInterrupt from None
+    rounds = len({row.block for row in whole.blocks})
+    planned = sum(len(plan.rounds(repeat)) for repeat in range(plan.repeats))
+    missing = [s for s in plan.strategies if s not in strategies]
+    without = f"; {', '.join(missing)} had no turn" if missing else ""
+    return Comparison.from_rows(
+        whole.calls, whole.blocks, strategies=strategies, workload=plan.workload, seed=plan.seed,
+        remarks=[f"Interrupted: {rounds} of {planned} rounds are in it{without}."], interrupted=True,
+    )  # fmt: skip
 
 
 def _comparison(seen: Measurements, plan: Plan) -> Comparison:
@@ -119,14 +155,9 @@ def _cannot(target: object) -> TypeError:
             "compare() needs a fleet from mcpnb.connect(); a client takes `await compare_async(...)`"
         )
     return TypeError(
-        "compare() takes a live fleet, such as mcpnb.connect(...) gives, or a mcpnb.Scenario, "
-        f"not {type(target).__name__}"
+        "compare() takes a live fleet, such as mcpnb.connect(...) gives, a mcpnb.Scenario or a "
+        f"mcpnb.Recording, not {type(target).__name__}"
     )
-
-
-def _refuse_priorities(workload: Workload) -> None:
-    if workload.priorities is not None:
-        raise ValueError("priorities are simulated only: live calls of an experiment are all 'normal'")
 
 
 def _plan(strategies: Strategies, workload: object, seed: int, repeats: int, blocks: int | None) -> Plan:

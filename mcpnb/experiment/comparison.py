@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mcpnb.experiment import report, statistics, tables
+from mcpnb.experiment import report, statistics, storage, tables
 from mcpnb.experiment.rows import BlockRow, CallRow
 from mcpnb.experiment.statistics import Floats
 from mcpnb.experiment.workload import Workload
@@ -35,6 +35,7 @@ SUMMARY_COLUMNS: tuple[str, ...] = (
     "requests", "errors", "goodput",
     *(f"{name}{end}" for name in INTERVAL_METRICS for end in ("", "_low", "_high")),
     "p999_ms", "fairness", "retries", "hedges", "extra_load",
+    "late_p50_ms", "late_p99_ms", "late_max_ms", "kept_up",
 )  # fmt: skip
 PAIRED_COLUMNS: tuple[str, ...] = (
     "strategy", "versus", "metric", "difference_ms", "low_ms", "high_ms", "conclusive", "blocks",
@@ -66,6 +67,7 @@ class Comparison:
         blocks: One row per turn of a strategy: when it was, how long it took.
         strategies: Their labels, in the order given; the first is the baseline of `paired`.
         remarks: What whoever made it has to say about it; part of `notes`.
+        interrupted: Whether somebody ended it before its time: only whole rounds are in it then.
     """
 
     def __init__(
@@ -79,8 +81,9 @@ class Comparison:
         kind: str = "live",
         marks: Sequence[Mark] = (),
         remarks: Sequence[str] = (),
+        interrupted: bool = False,
     ) -> None:
-        self.calls, self.blocks = calls, blocks
+        self.calls, self.blocks, self.interrupted = calls, blocks, interrupted
         self.remarks = tuple(remarks)
         self.strategies = tuple(strategies)
         self.workload, self.seed, self.kind, self.marks = workload, seed, kind, tuple(marks)
@@ -96,17 +99,29 @@ class Comparison:
         seed: int = 0,
         kind: str = "live",
         marks: Sequence[Mark] = (),
+        remarks: Sequence[str] = (),
+        interrupted: bool = False,
     ) -> Comparison:
         """A comparison from rows in any order."""
         frames = tables.calls_frame(calls, strategies), tables.blocks_frame(blocks, strategies)
-        return cls(*frames, strategies=strategies, workload=workload, seed=seed, kind=kind, marks=marks)
+        return cls(
+            *frames,
+            strategies=strategies,
+            workload=workload,
+            seed=seed,
+            kind=kind,
+            marks=marks,
+            remarks=remarks,
+            interrupted=interrupted,
+        )
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """One row per strategy: `SUMMARY_COLUMNS`; times in ms, goodput in answers per second.
 
         `fairness` is Jain's index over the servers that any strategy used; `extra_load` is the share of
-        attempts beyond one per call.
+        attempts beyond one per call. `late_*` is how late the client itself started calls, which is in the
+        latencies; `kept_up` is False where that was more than a tenth of the median latency.
         """
         rows = [self._summary_row(strategy) for strategy in self.strategies]
         index = pd.Index(self.strategies, name="strategy")
@@ -212,21 +227,26 @@ class Comparison:
         return path
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write `.calls` as a parquet file.
+        """Write the whole comparison as one parquet file: `.calls` as its table, the rest as metadata.
+
+        `Comparison.from_parquet(path)` reads it again; any other reader sees the calls.
 
         Raises:
-            ImportError: When pyarrow, which pandas needs for this, is not installed.
+            ImportError: When pyarrow, which does this, is not installed.
         """
-        try:
-            importlib.import_module("pyarrow")
-        except ImportError as error:
-            raise ImportError(
-                "Writing parquet needs pyarrow, which is not installed: pip install pyarrow. "
-                "Without it, comparison.calls.to_csv(path) keeps the same rows."
-            ) from error
-        path = Path(path)
-        self.calls.to_parquet(path, engine="pyarrow")
-        return path
+        return storage.save(self, Path(path))
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> Comparison:
+        """A comparison that `to_parquet` wrote. The workload's arguments are not in it.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+            ValueError: There is no comparison in the file.
+        """
+        found = storage.load(Path(path))
+        found["marks"] = [Mark(*mark) for mark in found["marks"]]
+        return cls(**found)
 
     @cached_property
     def counted(self) -> pd.DataFrame:
@@ -280,6 +300,9 @@ class Comparison:
             "hedges": int(rows["hedges"].sum()),
             "extra_load": float((rows["attempts"] - 1).clip(lower=0).sum()) / max(len(rows), 1),
         }
+        late = statistics.lateness(rows["started_lag_ms"].to_numpy(np.float64))
+        row |= {f"late_{name}_ms": value for name, value in late.items()}
+        row["kept_up"] = not late["p99"] > report.late_enough(self.points[strategy]["p50"])
         for metric in statistics.METRICS:
             row[f"{metric}_ms"] = self.points[strategy][metric]
             row[f"{metric}_ms_low"], row[f"{metric}_ms_high"] = self._interval(strategy, metric)

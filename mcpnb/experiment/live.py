@@ -15,7 +15,8 @@ import contextlib
 import gc
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -83,6 +84,19 @@ class Measurements:
     calls: list[CallRow] = field(default_factory=list[CallRow])
     blocks: list[BlockRow] = field(default_factory=list[BlockRow])
 
+    def whole(self, strategies: Sequence[str]) -> Measurements:
+        """What may be compared of a run that was cut short: the rounds in which every strategy had its turn.
+
+        When not even one round was, the turns that there were.
+        """
+        blocks = tuple(self.blocks)  # a copy: the last calls may be ending at this moment
+        turns = Counter(row.block for row in blocks)
+        rounds = {block for block, count in turns.items() if count == len(strategies)}
+        kept = [row for row in blocks if not rounds or row.block in rounds]
+        had = {(row.strategy, row.block) for row in kept}
+        calls = [row for row in tuple(self.calls) if (row.strategy, row.block) in had]
+        return Measurements(calls, kept)
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -103,6 +117,7 @@ async def measure(
     clock: Callable[[], float] | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     progress: Callable[[Progress], None] | None = None,
+    seen: Measurements | None = None,
 ) -> Measurements:
     """Carry out a plan on the running loop.
 
@@ -114,11 +129,13 @@ async def measure(
         clock: Monotonic seconds; the running loop's by default.
         sleep: Waits for so many seconds of that clock.
         progress: Told after each call.
+        seen: Where to note what is seen, for whoever wants it although this is cancelled.
 
     Raises:
         McpnbError: What `experiment_view` or `probe` raised.
     """
     driver = _Driver(plan, clock or asyncio.get_running_loop().time, sleep, progress or _ignore)
+    driver.seen = Measurements() if seen is None else seen
     with _short_collections(), contextlib.ExitStack() as stack:
         lanes = [_lanes(target, plan, repeat, stack) for repeat in range(plan.repeats)]
         for repeat, fresh in enumerate(lanes):
@@ -242,7 +259,9 @@ class _Driver:
     async def _call(self, lane: _Lane, call: PlannedCall, due: float, intended_at: float) -> None:
         """Make one call. Its latency counts from `due`, so that a late start is not forgiven."""
         block, started = self._round, self.clock()
-        sample: Sample = await lane.view.probe(call.tool, call.arguments, timeout=self.plan.workload.timeout)
+        sample: Sample = await lane.view.probe(
+            call.tool, call.arguments, timeout=self.plan.workload.timeout, priority=call.priority
+        )
         took = sample.latency if math.isfinite(sample.latency) else self.clock() - started
         lag = started - due
         self.seen.calls.append(

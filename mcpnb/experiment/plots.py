@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -36,6 +37,7 @@ HEAT = LinearSegmentedColormap.from_list(
 FONT = ["DejaVu Sans"]  # comes with matplotlib: the same picture on every machine
 MANY_SERVERS = 16
 MANY_STRATEGIES = 6
+NAME = 5.6  # the width of a letter of a line's name, in points
 LETTER = 0.0066  # the width of a letter of a tick's label, as a share of the overview's width
 
 
@@ -131,28 +133,95 @@ def timeline(c: Comparison, ax: Axes | None = None) -> Axes:
     else:
         ax.set_ylim(0, 1.12 * top if top > 0 else 1)
         ax.yaxis.set_major_formatter(FuncFormatter(_tick))
+    ends = _ends(frame)
+    end = ax.get_xlim()[1]
+    ax.set_xlim(0, end / (1 - _room(ax, ends)))
+    ticks = MaxNLocator(7, steps=[1, 2, 5, 10]).tick_values(0, end)
+    ax.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if 0 <= tick <= end]))
     _marks(c, ax)
-    ax.set_xlim(left=0)
-    ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    _name_lines(ax, end, ends, colours)
     ax.set_xlabel("seconds of the workload")
     return ax
 
 
+def _ends(frame: pd.DataFrame) -> dict[str, float]:
+    """Strategy → where its line ends, in ms."""
+    known = frame[frame["p95_ms"].notna()]
+    return {str(s): float(part["p95_ms"].iloc[-1]) for s, part in known.groupby("strategy", sort=False)}
+
+
+def _points(ax: Axes) -> tuple[float, float]:
+    """The size of the axes in points."""
+    width, height = cast("Figure", ax.get_figure(root=True)).get_size_inches()
+    return 72 * width * ax.get_position().width, 72 * height * ax.get_position().height
+
+
+def _room(ax: Axes, names: Iterable[str]) -> float:
+    """The share of the axes' width that names at the right end need."""
+    longest = max((len(_short(name)) for name in names), default=0)
+    return min((NAME * longest + 6) / _points(ax)[0], 0.45)
+
+
+def _name_lines(ax: Axes, end: float, ends: dict[str, float], colours: dict[str, str]) -> None:
+    """Each line's name at its right end, in its colour; names that would overlap are moved apart."""
+    places = _apart({name: _upward(ax, value) for name, value in ends.items()}, 13 / _points(ax)[1])
+    for name, place in places.items():
+        ax.annotate(
+            _short(name), (end, place), xycoords=("data", "axes fraction"), xytext=(1, 0),
+            textcoords="offset points", va="center", fontsize=9.5, color=colours[name],
+            bbox={"facecolor": CARD, "edgecolor": "none", "pad": 1.2},
+        )  # fmt: skip
+
+
+def _upward(ax: Axes, value: float) -> float:
+    """How far up the axes a value lies, 0 to 1."""
+    low, high = ax.get_ylim()
+    if ax.get_yscale() == "log":
+        low, high, value = math.log(low), math.log(high), math.log(max(value, 1e-9))
+    return min(max((value - low) / (high - low), 0.0), 1.0)
+
+
+def _apart(places: dict[str, float], gap: float) -> dict[str, float]:
+    """The places, at least `gap` from each other, in their order; within 0 to 1 while there is room."""
+    ordered = sorted(places, key=lambda name: places[name])
+    found: list[float] = []
+    for name in ordered:
+        found.append(max(places[name], found[-1] + gap) if found else places[name])
+    ceiling = max(1.0, gap * (len(found) - 1))
+    for i in range(len(found) - 1, -1, -1):
+        found[i] = min(found[i], ceiling)
+        ceiling = found[i] - gap
+    return dict(zip(ordered, found, strict=True))
+
+
 def _marks(c: Comparison, ax: Axes) -> None:
-    if c.marks:
+    rows = _rows(c, ax)
+    if rows:
         low, high = ax.get_ylim()
-        ax.set_ylim(
-            top=high * (high / low) ** 0.1 if ax.get_yscale() == "log" else high * 1.12
-        )  # for the labels
-    for mark in c.marks:
+        more = 0.1 * (1 + max(rows))  # for the labels
+        ax.set_ylim(top=high * (high / low) ** more if ax.get_yscale() == "log" else high * (1.02 + more))
+    for mark, row in zip(c.marks, rows, strict=True):
         if mark.end is None:
             ax.axvline(mark.begin, color=FAULT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
         else:
             ax.axvspan(mark.begin, mark.end, color=FAULT, alpha=0.11, linewidth=0, zorder=0)
         ax.annotate(
-            mark.label, (mark.begin, 1), xycoords=("data", "axes fraction"), xytext=(4, -4),
+            mark.label, (mark.begin, 1), xycoords=("data", "axes fraction"), xytext=(4, -4 - 14 * row),
             textcoords="offset points", va="top", fontsize=9, color=MUTED,
         )  # fmt: skip
+
+
+def _rows(c: Comparison, ax: Axes) -> list[int]:
+    """The row of each mark's label, from the top: the first in which it does not run into the one before."""
+    low, high = ax.get_xlim()
+    point = (high - low) / _points(ax)[0]
+    taken: list[float] = []
+    rows: list[int] = []
+    for mark in c.marks:
+        row = next((i for i, until in enumerate(taken) if until <= mark.begin), len(taken))
+        taken[row : row + 1] = [mark.begin + (NAME * len(mark.label) + 8) * point]
+        rows.append(row)
+    return rows
 
 
 def share(c: Comparison, ax: Axes | None = None) -> Axes:
@@ -302,7 +371,7 @@ def _axes(ax: Axes | None, title: str) -> Axes:
     """The axes given, or new ones on a card; dressed either way."""
     if ax is None:
         figure = _card(6.2, 4.0)
-        ax = figure.add_axes((0.15, 0.16, 0.8, 0.70), axes_class=CardAxes)
+        ax = figure.add_axes((0.19, 0.16, 0.76, 0.70), axes_class=CardAxes)
     ax.set_facecolor(CARD)
     ax.set_title(title, loc="left", fontsize=12.5, color=INK, pad=9, fontfamily=FONT)
     ax.tick_params(which="both", colors=MUTED, labelsize=9.5, length=0)

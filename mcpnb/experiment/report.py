@@ -7,6 +7,7 @@ that `Comparison` gives it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -100,14 +101,25 @@ def notes(c: Comparison) -> tuple[str, ...]:
             f"The p99 rests on the slowest {math.ceil(fewest / 100)} of {fewest} calls: "
             "a hint, not a measurement."
         )
-    late = float(c.counted["started_lag_ms"].quantile(0.99)) if len(c.counted) else 0.0
-    typical = min((c.points[s]["p50"] for s in c.strategies), default=math.nan)
-    if late > max(LATE_MS, 0.1 * typical):
-        said.append(
-            f"This client started 1 % of the calls more than {number(late)} ms late, "
-            "and that is in the latencies: send at a lower rate, or on a quieter machine."
-        )
+    slow = [s for s in c.strategies if not c.summary.loc[s, "kept_up"]]
+    if slow:
+        said.append(_late(c, slow))
     return tuple(said)
+
+
+def late_enough(typical: float) -> float:
+    """How many ms late 1 % of the calls may start until it matters, given the median latency."""
+    return max(LATE_MS, 0.1 * typical) if math.isfinite(typical) else LATE_MS
+
+
+def _late(c: Comparison, slow: list[str]) -> str:
+    p99, worst = (max(float(c.summary.loc[s, f"late_{name}_ms"]) for s in slow) for name in ("p99", "max"))  # type: ignore[arg-type]
+    who = "" if len(slow) == len(c.strategies) else f" under {', '.join(slow)}"
+    return (
+        f"This client could not keep up{who}: it started 1 % of the calls more than {number(p99)} ms late"
+        f" (the worst {number(worst)} ms), and that is in the latencies: send at a lower rate, or on a"
+        " quieter machine."
+    )
 
 
 def _interval_note(c: Comparison) -> str:
@@ -136,7 +148,9 @@ def one_line(c: Comparison) -> str:
     """For `repr`."""
     p95 = ", ".join(f"{s} {number(c.points[s]['p95'])} ms" for s in ranking(c))
     calls = max((int(n) for n in c.summary["requests"]), default=0)
-    return f"<Comparison of {len(c.strategies)} {TIMES} {whole(calls)} calls, p95: {p95}>"
+    behind = "" if c.summary["kept_up"].all() else "; the client could not keep up"
+    cut = "; interrupted" if c.interrupted else ""
+    return f"<Comparison of {len(c.strategies)} {TIMES} {whole(calls)} calls, p95: {p95}{behind}{cut}>"
 
 
 def ranking(c: Comparison) -> list[str]:
@@ -151,6 +165,8 @@ def ranking(c: Comparison) -> list[str]:
 
 
 HEAD = ("strategy", "calls", "errors", "goodput", "p50 ms", "p95 ms", "95 % interval", "p99 ms", "verdict")
+PICTURES: list[Callable[[Comparison], str]] = []
+"""What rooms above add to the HTML, each a piece of it."""
 LEFT = frozenset({"strategy", "95 % interval", "verdict"})
 
 
@@ -191,6 +207,7 @@ def html(c: Comparison) -> str:
     return (
         f'<div class="mcpnb-comparison"><style>{STYLE}</style><table><caption>{escape(title(c))}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><ul>{hints}</ul></div>"
+        f"{''.join(picture(c) for picture in PICTURES)}"
     )
 
 
@@ -251,11 +268,13 @@ white-space:nowrap;color:inherit}
 .mcpnb-comparison tr{background:none!important}
 .mcpnb-comparison th,.mcpnb-comparison td{padding:5px 10px;border:0;white-space:nowrap;
 border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.3))}
+.mcpnb-comparison td:last-child{white-space:normal;min-width:10em}
 .mcpnb-comparison thead th{font-weight:400;color:var(--jp-ui-font-color2,inherit);opacity:.9}
 .mcpnb-comparison tbody th{font-weight:600}
 .mcpnb-comparison .l{text-align:left!important}.mcpnb-comparison .r{text-align:right!important}
 .mcpnb-comparison .swatch{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:7px}
-.mcpnb-comparison svg{vertical-align:-2px;margin-right:8px;background:rgba(128,128,128,.1);border-radius:3px}
+.mcpnb-comparison svg{max-width:none;vertical-align:-2px;margin-right:8px;
+background:rgba(128,128,128,.1);border-radius:3px}
 .mcpnb-comparison svg line{stroke-width:4;stroke-linecap:round;opacity:.45}
 [data-jp-theme-light=false] .mcpnb-comparison .swatch,[data-jp-theme-light=false] .mcpnb-comparison svg,
 [data-theme=dark] .mcpnb-comparison .swatch,[data-theme=dark] .mcpnb-comparison svg,

@@ -151,9 +151,10 @@ def check_seed(seed: int) -> None:
     """Refuse what NumPy's generators do not take.
 
     Raises:
-        ValueError: It is below 0.
+        ValueError: It is no whole number, or below 0.
     """
-    if isinstance(seed, bool) or seed < 0:
+    whole = isinstance(seed, int) and not isinstance(seed, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not whole or seed < 0:
         raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
 
 

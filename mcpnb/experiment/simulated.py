@@ -7,7 +7,10 @@ intervals rest on. It knows no queues; runs come from `simulate`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, cast
 
 import numpy as np
@@ -18,6 +21,7 @@ from mcpnb.experiment.comparison import Comparison, Mark
 from mcpnb.experiment.live import DEFAULT_BLOCKS, Plan, Progress
 from mcpnb.experiment.rows import BlockRow
 from mcpnb.experiment.simulate import Run, replicate
+from mcpnb.experiment.timetable import Timetable
 from mcpnb.experiment.workload import Workload
 from mcpnb.model import OUTCOMES
 from mcpnb.routing.strategies import StrategySpec, spec
@@ -42,6 +46,29 @@ class Pending(Protocol):
         """Wait for it."""
         ...
 
+    def cancel(self) -> object:
+        """Nobody waits any more."""
+        ...
+
+
+class Simulate(Protocol):
+    """Runs a workload under one strategy: what a scenario and a recording have in common. Picklable."""
+
+    def __call__(self, strategy: StrategySpec, workload: Workload, seed: int, repeat: int, /) -> Run:
+        """Repeat number `repeat`, which is independent of the others."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is run without servers, and what there is to say of it."""
+
+    simulate: Simulate
+    kind: str
+    marks: tuple[Mark, ...] = ()
+    remarks: tuple[str, ...] = ()
+    word: str = "Simulated"
+
 
 def compare_simulated(
     scenario: Scenario,
@@ -59,44 +86,100 @@ def compare_simulated(
         StrategyError: For a strategy that does not exist; nothing was run.
         ValueError: As `simulate`.
     """
+    study = Study(partial(replicate, scenario), f"simulated {scenario.title}".rstrip(), _marks(scenario))
+    return compare_study(study, plan, progress=progress, executor=executor)
+
+
+def compare_study(
+    study: Study,
+    plan: Plan,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    executor: Executor | None = None,
+) -> Comparison:
+    """Run every strategy of a plan, and give what there is when somebody interrupts.
+
+    Raises:
+        KeyboardInterrupt: Before the first run was over.
+        StrategyError, ValueError: As `compare_simulated`.
+    """
     specs = {label: spec(strategy) for label, strategy in plan.strategies.items()}  # pyright: ignore[reportArgumentType] - spec checks it
     turns = [(repeat, label) for repeat in range(plan.repeats) for label in specs]
+    runs: dict[tuple[int, str], Run] = {}
+    done, interrupted = 0, False
+    try:
+        for turn, run in zip(turns, _runs(study.simulate, plan, specs, turns, executor), strict=True):
+            runs[turn] = run
+            done += len(run.all_starts)
+            if progress is not None:
+                progress(Progress(done, plan.total(), turn[1], turn[0] + 1, plan.repeats))
+    except KeyboardInterrupt:
+        interrupted = True
+        if not runs:
+            raise
+    return _assembled(study, plan, runs, interrupted=interrupted)
+
+
+def _assembled(
+    study: Study, plan: Plan, runs: dict[tuple[int, str], Run], *, interrupted: bool
+) -> Comparison:
+    """The comparison of whole repeats; of one that was cut short, the strategies that were run."""
+    per_repeat = Counter(repeat for repeat, _ in runs)
+    whole = [repeat for repeat, count in per_repeat.items() if count == len(plan.strategies)] or [0]
+    kept = {turn: run for turn, run in runs.items() if turn[0] in whole}
+    labels = tuple(label for label in plan.strategies if (whole[0], label) in kept)
     each = _batches(plan)
     calls, blocks, remarks = list[pd.DataFrame](), list[BlockRow](), dict[str, str]()
-    done = 0
-    for (repeat, label), run in zip(turns, _runs(scenario, plan, specs, turns, executor), strict=True):
+    for (repeat, label), run in kept.items():
         batch = _batch_of(run, plan.workload, each)
-        calls.append(_calls(run, plan, label, repeat, repeat * each + batch))
-        blocks.append(_turn(run, list(specs).index(label), label, repeat, each))
-        done += len(run.all_starts)
+        calls.append(_calls(run, plan, labels, label, repeat, repeat * each + batch))
+        blocks.append(_turn(run, labels.index(label), label, repeat, each))
         if run.unstable:
             remarks[label] = f"{label} is unstable: {'; '.join(run.instability)}."
-        if progress is not None:
-            progress(Progress(done, plan.total(), label, repeat + 1, plan.repeats))
+    cut = [_cut(plan, len(whole), labels)] if interrupted else []
     return Comparison(
         pd.concat(calls, ignore_index=True).sort_values(["strategy", "repeat", "i"], ignore_index=True),
-        tables.blocks_frame(blocks, tuple(specs)),
-        strategies=tuple(specs),
+        tables.blocks_frame(blocks, labels),
+        strategies=labels,
         workload=plan.workload,
         seed=plan.seed,
-        kind=f"simulated {scenario.title}".rstrip(),
-        marks=_marks(scenario),
-        remarks=(_footing(plan, each), *remarks.values()),
+        kind=study.kind,
+        marks=study.marks,
+        remarks=(*cut, _footing(study, plan, each), *study.remarks, *remarks.values()),
+        interrupted=interrupted,
     )
 
 
+def _cut(plan: Plan, repeats: int, labels: Sequence[str]) -> str:
+    missing = [label for label in plan.strategies if label not in labels]
+    without = f"; {', '.join(missing)} had no run" if missing else ""
+    return f"Interrupted: {repeats} of {plan.repeats} repeats are in it{without}."
+
+
 def _runs(
-    scenario: Scenario,
+    simulate: Simulate,
     plan: Plan,
     specs: dict[str, StrategySpec],
     turns: Iterable[tuple[int, str]],
     executor: Executor | None,
 ) -> Iterator[Run]:
-    jobs = [(scenario, specs[label], plan.workload, plan.seed, repeat) for repeat, label in turns]
+    # Nobody is called: arguments only cost, and functions among them could not be sent to other processes.
+    workload = (
+        plan.workload
+        if isinstance(plan.workload.arrivals, Timetable)
+        else replace(plan.workload, arguments={})
+    )
+    jobs = [(specs[label], workload, plan.seed, repeat) for repeat, label in turns]
     if executor is None:
-        yield from (replicate(*job) for job in jobs)
-    else:
-        yield from [promise.result() for promise in [executor.submit(replicate, *job) for job in jobs]]
+        yield from (simulate(*job) for job in jobs)
+        return
+    promises = [executor.submit(simulate, *job) for job in jobs]
+    try:
+        for promise in promises:
+            yield promise.result()
+    finally:
+        for promise in promises:  # those that are over already do not mind
+            promise.cancel()
 
 
 def _batches(plan: Plan) -> int:
@@ -113,25 +196,28 @@ def _batch_of(run: Run, workload: Workload, each: int) -> statistics.Ints:
     return place * each // max(count - workload.warmup, 1)
 
 
-def _footing(plan: Plan, each: int) -> str:
+def _footing(study: Study, plan: Plan, each: int) -> str:
     """What the intervals rest on."""
     shared = "every strategy saw the same arrivals"
     if each == 1:
-        return f"Simulated: a block is one of {plan.repeats} independent repeats; {shared}."
+        return f"{study.word}: a block is one of {plan.repeats} independent repeats; {shared}."
     of = f"one of {each} batches of consecutive calls of a run (batch means)"
-    return f"Simulated: a block is {of}; {shared}."
+    return f"{study.word}: a block is {of}; {shared}."
 
 
-def _calls(run: Run, plan: Plan, label: str, repeat: int, block: statistics.Ints) -> pd.DataFrame:
+def _calls(
+    run: Run, plan: Plan, labels: Sequence[str], label: str, repeat: int, block: statistics.Ints
+) -> pd.DataFrame:
     """`Comparison.calls` of one run."""
     frame, count = run.calls, len(run.all_starts)
-    labels = list(plan.strategies)
     tools = list(plan.workload.tools)
     each_tool = plan.workload.each_tool(seed=plan.seed, repeat=repeat)
     which = [tools.index(next(each_tool)) for _ in range(count)] if len(tools) > 1 else [0] * count
     return pd.DataFrame(
         {
-            "strategy": pd.Categorical.from_codes([labels.index(label)] * count, categories=pd.Index(labels)),
+            "strategy": pd.Categorical.from_codes(
+                [labels.index(label)] * count, categories=pd.Index(list(labels))
+            ),
             "block": block,
             "i": frame["i"],
             "intended_at": frame["intended_at"],

@@ -39,6 +39,14 @@ def point(values: Floats) -> dict[str, float]:
     }
 
 
+def lateness(lags: Floats) -> dict[str, float]:
+    """How late calls were started: median, p99 and the worst; 0 when there are none."""
+    if not len(lags):
+        return dict.fromkeys(("p50", "p99", "max"), 0.0)
+    p50, p99, worst = np.quantile(lags, [0.5, 0.99, 1.0]).tolist()
+    return {"p50": p50, "p99": p99, "max": worst}
+
+
 def block_draws(blocks: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> Ints:
     """How often each block is in each resample, shape (resamples, blocks).
 

@@ -20,7 +20,7 @@ from mcpnb.errors import (
     ServerDisconnected,
     ToolError,
 )
-from mcpnb.model import Explanation, OutcomeKind
+from mcpnb.model import Explanation, OutcomeKind, Priority
 
 T = TypeVar("T")
 
@@ -80,6 +80,7 @@ class ExperimentView(Protocol):
         arguments: Mapping[str, object],
         *,
         timeout: float | None,  # noqa: ASYNC109 - passed on to the server
+        priority: Priority,
     ) -> Sample:
         """Make one call. A call that fails is a `Sample`; what raises ends the comparison.
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, NamedTuple, cast, get_args
 
@@ -16,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcpnb.experiment import arrivals
+from mcpnb.experiment.arguments import Arguments, arguments_for, check_arguments
 from mcpnb.experiment.arrivals import CHUNK
+from mcpnb.experiment.timetable import HasTimetable, Timetable
 from mcpnb.model import PRIORITIES, Priority
 
 __all__ = ["Arguments", "Arrivals", "PlannedCall", "Workload"]
@@ -24,15 +27,8 @@ __all__ = ["Arguments", "Arrivals", "PlannedCall", "Workload"]
 Arrivals = Literal["poisson", "constant", "bursty", "closed"]
 """`closed` keeps a number of callers busy; the others send at their own times, whatever the answers do."""
 
-ArgumentsOf = (
-    Mapping[str, object]
-    | Sequence[Mapping[str, object]]
-    | Callable[[int, np.random.Generator], Mapping[str, object]]
-)
-"""One dict for every call; a list of dicts, used in turn; or a function of the call's number and an rng."""
-
-Arguments = ArgumentsOf | Mapping[str, ArgumentsOf]
-"""Arguments for every tool; with a mix of tools also a dict with an entry for each tool of the mix."""
+_NAMED = 3
+"""Tools that a line names; a mix may have many."""
 
 
 class PlannedCall(NamedTuple):
@@ -54,7 +50,8 @@ class Workload:
     """Calls to send: which tools, with which arguments, when and how many.
 
     Give `rate` (calls per second) for open arrivals or `concurrency` for `arrivals="closed"`, and either
-    `requests` or `duration`.
+    `requests` or `duration`. Or give a recording as `arrivals`: then its calls come again, with their tools,
+    arguments, times and priorities, unless `arguments` or `priorities` say otherwise.
 
     Raises:
         ValueError: For a combination that says nothing, or too much. The message names the field.
@@ -65,15 +62,18 @@ class Workload:
     """A tool's name, or a mix: name → weight. A simulation need not name one."""
     arguments: Arguments = field(default_factory=dict[str, object])
     _: KW_ONLY
-    arrivals: Arrivals = "poisson"
+    arrivals: Arrivals | HasTimetable | Timetable = "poisson"
+    """`poisson`, `constant`, `bursty` or `closed`; or a `Recording`."""
     rate: float | None = None
     """Mean calls per second."""
     concurrency: int | None = None
     """Callers that each send their next call when the last one was answered."""
     requests: int | None = None
-    """Calls in all, the warm-up among them."""
+    """Calls in all, the warm-up among them. Of a recording: the first so many."""
     duration: float | None = None
-    """Seconds."""
+    """Seconds. Of a recording: the calls of its first so many."""
+    speed: float = 1.0
+    """Of a recording: how many times as fast its calls come again."""
     warmup: int = 0
     """The first calls of a strategy that are sent but not counted."""
     timeout: float | None = None
@@ -89,9 +89,15 @@ class Workload:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _positive("speed", self.speed)
+        if isinstance(self.arrivals, HasTimetable | Timetable):
+            _take(self, self.arrivals)
+        elif self.speed != 1.0:
+            raise ValueError("speed is that of a recording; other arrivals take rate=")
         _check_tool(self.tool)
         _check_priorities(self.priorities)
-        _check_arguments(self.arguments)
+        mix = not isinstance(self.tool, str)
+        object.__setattr__(self, "arguments", check_arguments(self.arguments, mix=mix))
         _check_pace(self)
         _check_length(self)
 
@@ -109,6 +115,8 @@ class Workload:
         """When calls start, in seconds, ascending; None in a closed loop, where the answers decide."""
         if not self.open_loop:
             return None
+        if isinstance(self.arrivals, Timetable):
+            return self.arrivals.times
         rng = self._streams(seed, repeat)[0]
         span = arrivals.Span(self.requests, self.duration)
         rate = cast("float", self.rate)
@@ -129,16 +137,20 @@ class Workload:
         )
         for i in self._numbers(times):
             tool = next(tools)
-            arguments = _arguments(self.arguments, tool, i, argument_rng, mix=mixed)
+            arguments = self._arguments(tool, i, argument_rng, mix=mixed)
             at = math.nan if times is None else float(times[i])
             yield PlannedCall(i, at, tool, arguments, i < self.warmup, next(priorities))
 
     def each_tool(self, *, seed: int = 0, repeat: int = 0) -> Iterator[str]:
         """The tool of each call in turn, without end."""
+        if isinstance(self.arrivals, Timetable):
+            return itertools.cycle(self.arrivals.tools)
         return _mixed(self.tool, self._streams(seed, repeat)[1])
 
     def each_priority(self, *, seed: int = 0, repeat: int = 0) -> Iterator[Priority]:
         """The priority of each call in turn, without end."""
+        if isinstance(self.arrivals, Timetable) and self.priorities is None:
+            return itertools.cycle(self.arrivals.priorities)
         mix: Priority | Mapping[Priority, float] = self.priorities or "normal"
         return cast("Iterator[Priority]", _mixed(mix, self._streams(seed, repeat)[3]))
 
@@ -149,13 +161,28 @@ class Workload:
 
     def describe(self) -> str:
         """One line: what is sent and how."""
-        what = " + ".join(self.tools)
-        how = (
-            f"{self.arrivals} {self.rate:g}/s"
-            if self.rate is not None
-            else f"{self.concurrency} callers in turn"
-        )
+        names = self.tools
+        what = " + ".join(names[:_NAMED]) + (f" + {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        if isinstance(self.arrivals, Timetable):
+            how = f"as in {self.arrivals.source or 'a recording'}"
+        elif self.rate is not None:
+            how = f"{self.arrivals} {self.rate:g}/s"
+        else:
+            how = f"{self.concurrency} callers in turn"
         return f"{what} · {how}"
+
+    @property
+    def prioritised(self) -> bool:
+        """Whether its calls have priorities of their own."""
+        table = self.arrivals
+        return self.priorities is not None or (
+            isinstance(table, Timetable) and any(each != "normal" for each in table.priorities)
+        )
+
+    def _arguments(self, tool: str, i: int, rng: np.random.Generator, *, mix: bool) -> Mapping[str, object]:
+        if isinstance(self.arrivals, Timetable) and not self.arguments:
+            return self.arrivals.arguments[i]
+        return arguments_for(self.arguments, tool, i, rng, mix=mix)
 
     def _numbers(self, times: NDArray[np.float64] | None) -> Iterator[int]:
         if times is not None:
@@ -166,6 +193,23 @@ class Workload:
         # Arrivals, tools, arguments and priorities draw from streams of their own: changing one leaves the
         # others alone.
         return np.random.default_rng([self.seed, seed, repeat]).spawn(4)
+
+
+def _take(w: Workload, given: HasTimetable | Timetable) -> None:
+    """Make a recording's calls the workload's own; the frozen dataclass is still being made."""
+    if w.rate is not None or w.concurrency is not None:
+        raise ValueError("a recording has its own rate: give speed= instead of rate= or concurrency=")
+    table = given if isinstance(given, Timetable) else given.timetable()
+    if w.requests is not None:
+        _whole("requests", w.requests, at_least=1)
+    if w.duration is not None:
+        _positive("duration", w.duration)
+    table = table.cut(requests=w.requests, duration=w.duration, speed=w.speed)
+    counts = Counter(table.tools)
+    tool = next(iter(counts)) if len(counts) == 1 else {name: float(n) for name, n in counts.items()}
+    taken = {"arrivals": table, "tool": tool, "requests": len(table), "duration": None, "speed": 1.0}
+    for name, value in taken.items():
+        object.__setattr__(w, name, value)
 
 
 def _check_tool(tool: object) -> None:
@@ -190,20 +234,13 @@ def _check_priorities(priorities: object) -> None:
             raise ValueError(f"priorities: the weight of {name} must be a number above 0, not {weight!r}")
 
 
-def _check_arguments(arguments: object) -> None:
-    if callable(arguments) or isinstance(arguments, Mapping):
-        return
-    if not isinstance(arguments, Sequence) or isinstance(arguments, str):
-        raise TypeError(f"arguments must be a dict, a list of dicts or a function, not {arguments!r}")
-    rows = cast("Sequence[object]", arguments)
-    if not rows or not all(isinstance(row, Mapping) for row in rows):
-        raise ValueError("arguments: a list needs at least one row, and every row must be a dict")
-
-
 def _check_pace(w: Workload) -> None:
-    if w.arrivals not in get_args(Arrivals):
-        raise ValueError(f"arrivals must be one of {', '.join(get_args(Arrivals))}, not {w.arrivals!r}")
-    if w.open_loop:
+    if not isinstance(w.arrivals, Timetable) and w.arrivals not in get_args(Arrivals):
+        known = ", ".join(get_args(Arrivals))
+        raise ValueError(f"arrivals must be one of {known}, or a recording, not {w.arrivals!r}")
+    if isinstance(w.arrivals, Timetable):
+        pass
+    elif w.open_loop:
         if w.concurrency is not None:
             raise ValueError('concurrency belongs to arrivals="closed"; open arrivals take rate=')
         _positive("rate", w.rate)
@@ -251,15 +288,3 @@ def _mixed(mix: str | Mapping[Any, float], rng: np.random.Generator) -> Iterator
     while True:
         for index in rng.choice(len(names), size=CHUNK, p=weights / weights.sum()):
             yield names[int(index)]
-
-
-def _arguments(
-    arguments: Arguments, tool: str, i: int, rng: np.random.Generator, *, mix: bool
-) -> Mapping[str, object]:
-    if callable(arguments):
-        return arguments(i, rng)
-    if not isinstance(arguments, Mapping):
-        return arguments[i % len(arguments)]
-    if mix and tool in arguments:
-        return _arguments(cast("ArgumentsOf", arguments[tool]), tool, i, rng, mix=False)
-    return cast("Mapping[str, object]", arguments)

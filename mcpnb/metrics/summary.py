@@ -15,7 +15,7 @@ It knows no clock (`now` is an argument) and no frames.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +107,7 @@ def summarise_window(
     """
     if window is None:
         return summarise(log.columns(last=last), by)
+    _check_window(window)
     if last is None:
         now = _newest_end(log.columns(last=1)) if now is None else now
         columns, oldest = log.columns(since=now - window), log.oldest()
@@ -132,8 +133,14 @@ def summaries_by_server(
     return {row.key[0]: row for row in rows}
 
 
+def _check_window(window: object) -> None:
+    if isinstance(window, bool) or not isinstance(window, int | float) or not window > 0:
+        raise ValueError(f"window must be seconds above 0, not {window!r}")
+
+
 def _grouping(by: str | Sequence[str]) -> tuple[str, ...]:
-    names = (by,) if isinstance(by, str) else tuple(by)
+    listed = isinstance(by, Iterable)  # pyright: ignore[reportUnnecessaryIsInstance] - people pass others
+    names = (by,) if isinstance(by, str) else tuple(by) if listed else ()
     if not names or len(set(names)) < len(names) or not set(names) <= set(GROUPINGS):
         raise ValueError(f"cannot group attempts by {by!r}: choose among {', '.join(GROUPINGS)}")
     return names

@@ -7,6 +7,7 @@ nothing and keeps no clock.
 from __future__ import annotations
 
 import math
+import random
 from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -40,13 +41,17 @@ class _Behaviour:
     by_latency: list[Ended] = field(default_factory=list[Ended])
     """Those that ended by themselves, the quickest first."""
     turn: int = 0
+    rng: random.Random | None = None
+    """Draws one of all, whenever they were."""
 
     def settle(self) -> None:
         self.ends.sort(key=_sent_at)
         self.by_latency = sorted((end for end in self.ends if not end.given_up), key=_latency)
 
     def next(self, now: float) -> Ended:
-        """One of those that were recorded around that time, in turn."""
+        """One of those that were recorded around that time, in turn; with an rng any of them."""
+        if self.rng is not None:
+            return self.ends[int(self.rng.random() * len(self.ends))]
         first = min(bisect_left(self.ends, now, key=_sent_at) - AROUND // 2, len(self.ends) - AROUND)
         first = max(first, 0)
         self.turn += 1
@@ -67,20 +72,25 @@ class Answers:
 
     Args:
         recorded: What happened.
-        numbers: A call's id in the recording → its number in the replay.
+        numbers: A call's id in the recording → its number in the replay. Attempts of calls that are not among
+            them say what their server is like, and no more.
+        seed: Draws from all that a server did; None keeps to what it did around the time.
     """
 
-    def __init__(self, recorded: Recorded, numbers: dict[int, int]) -> None:
+    def __init__(self, recorded: Recorded, numbers: dict[int, int], *, seed: int | None = None) -> None:
         own: defaultdict[tuple[int, str, str], list[tuple[int, Ended]]] = defaultdict(list)
         self._by_server: defaultdict[tuple[str, str], _Behaviour] = defaultdict(_Behaviour)
         for order, event in enumerate(recorded.events):
             if isinstance(event, Ended):
-                own[numbers[event.call], event.server, event.tool].append((order, event))
+                if event.call in numbers:
+                    own[numbers[event.call], event.server, event.tool].append((order, event))
                 for tool in (event.tool, ""):
                     self._by_server[event.server, tool].ends.append(event)
         self._own = {key: deque(sorted(ends, key=_number)) for key, ends in own.items()}
-        for behaviour in self._by_server.values():
+        for key, behaviour in self._by_server.items():
             behaviour.settle()
+            if seed is not None:  # a stream for each: what one is asked leaves the others alone
+                behaviour.rng = random.Random(f"{seed} {key}")
 
     def to(self, attempt: Attempt, now: float) -> Answer | None:
         """How an attempt ends that is sent now; None: never.

@@ -6,6 +6,7 @@ monotonic seconds of whoever recorded them, and only their differences mean some
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -165,6 +166,15 @@ class Recorded:
     def servers(self) -> tuple[str, ...]:
         """Every server that was ever there, in the order of joining."""
         return tuple(dict.fromkeys(event.endpoint.name for event in self.events if isinstance(event, Joined)))
+
+    def called(self, arrivals: Iterable[Arrived]) -> Recorded:
+        """The same servers, doing what they did, with other calls: none of these was recorded.
+
+        Args:
+            arrivals: In order; the numbers of their requests must not be those of recorded calls.
+        """
+        kept = [event for event in self.events if not isinstance(event, Arrived | GaveUp | Rang)]
+        return Recorded(tuple(sorted([*kept, *arrivals], key=lambda event: event.at)))
 
     def for_one_strategy(self) -> Recorded:
         """The same without any choice of a strategy: neither changes of it nor calls that name their own."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 
 import numpy as np
@@ -65,6 +65,7 @@ def what_if(
     seed: int = 0,
     home: str | None = None,
     distances: Distances | None = None,
+    arrivals: Sequence[Arrived] | None = None,
 ) -> Run:
     """What another strategy would have made of the recorded calls, all of them. Open-loop.
 
@@ -73,10 +74,15 @@ def what_if(
     waited for, as long as one of the recorded ones that did; for ever when none did. A call that so never
     ends is `cancelled`.
 
-    Arguments, result and errors are those of `replay`.
+    With `arrivals` these calls come instead of the recorded ones, and an attempt takes whatever its server
+    ever did for that tool, drawn from the seed.
+
+    Other arguments, result and errors are those of `replay`.
     """
     brain = _brain(strategy, resilience, seed, home, distances)
-    return _Replay(recorded.for_one_strategy(), brain, stop=False).run()
+    told = recorded if arrivals is None else recorded.called(arrivals)
+    draw = None if arrivals is None else seed
+    return _Replay(told.for_one_strategy(), brain, stop=False, draw=draw).run()
 
 
 def _brain(
@@ -110,14 +116,15 @@ class _Agenda:
 class _Replay:
     """One replay: the recorded events, the dispatcher, and what was seen.
 
-    With `stop` it ends where the recording ends, and does not ring what was not rung by then.
+    With `stop` it ends where the recording ends, and does not ring what was not rung by then. With `draw`, a
+    seed, servers do anything that they ever did.
     """
 
-    def __init__(self, recorded: Recorded, brain: Dispatcher, *, stop: bool) -> None:
+    def __init__(self, recorded: Recorded, brain: Dispatcher, *, stop: bool, draw: int | None = None) -> None:
         arrivals = recorded.arrivals
         self._brain, self._agenda, self._decisions = brain, _Agenda(), Decisions()
         self._numbers = {arrived.request.id: number for number, arrived in enumerate(arrivals)}
-        self._answers = Answers(recorded, self._numbers)
+        self._answers = Answers(recorded, self._numbers, seed=draw)
         # A real clock rings late; whoever asks for the same time again hears it at the same time again.
         self._rings: defaultdict[float, deque[tuple[float, int]]] = defaultdict(deque)
         self._due: float | None = None

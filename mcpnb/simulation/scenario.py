@@ -72,6 +72,7 @@ class Scenario:
             raise ValueError(f"servers of one name: {', '.join(twice)}")
         if unknown := sorted({at.server for at in self.timeline} - set(names)):
             raise ValueError(f"the timeline changes servers that do not exist: {', '.join(unknown)}")
+        _check_means(self.servers, self.timeline)
         _check_resilience(self.resilience)
 
     @property
@@ -99,6 +100,16 @@ class Scenario:
         """Whether some call may never be answered, so that calls need a timeout."""
         where: Iterable[SimServer | At] = (*self.servers, *self.timeline)
         return any(at.hang for at in self.timeline) or any(each.fail_time == math.inf for each in where)
+
+
+def _check_means(servers: Sequence[SimServer], timeline: Sequence[At]) -> None:
+    """A mean can be set to some time only where there is a mean."""
+    scaled = {at.server for at in timeline if at.latency_ms is not None}
+    services = [(server.name, server.service) for server in servers]
+    services += [(at.server, at.service) for at in timeline if at.service is not None]
+    for name, service in services:
+        if name in scaled and not 0 < service.mean < math.inf:
+            raise ValueError(f"{name}: latency_ms needs a service time whose mean is above 0 and finite")
 
 
 def _check_resilience(given: object) -> None:

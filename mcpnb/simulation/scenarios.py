@@ -5,6 +5,11 @@
 Each carries the load under which it shows what it is about, so that no workload has to be named. Faults
 happen between seconds 20 and 40 of 60. Everything protective is off, so that a strategy is seen bare; try
 `resilience=mcpnb.Resilience.live()`.
+
+Two things hold in all of them. `latency`, which sends everybody to whoever was quickest, overloads that one
+under any load worth balancing, fault or not. Strategies that keep calls together by a key (`rendezvous`,
+`bounded_hash`) need keys: `resilience=mcpnb.Resilience(affinity=50)` gives them fifty; without, all calls
+share one, and one server gets them all.
 """
 
 from __future__ import annotations
@@ -34,9 +39,11 @@ def uniform(
 ) -> Scenario:
     """Equal servers, and nothing happens to them.
 
-    It shows what queueing alone costs: calls that meet at one server wait although others are idle. `random`
-    suffers most, `round_robin` less; whoever looks at the calls in flight (`least_request`, `p2c`) hardly
-    waits at all, and two looks are nearly as good as looking everywhere.
+    It shows what queueing alone costs: calls that meet at one server wait although others are idle. Of
+    those that look at nothing `random` suffers more than `round_robin`; with two looks at the calls in
+    flight (`p2c`) most of the waiting is gone, and with a look everywhere (`least_request`) all that can
+    be. Old latencies are worse than no look: `weighted` chases differences between equals that are only
+    chance.
 
     Args:
         servers: How many.
@@ -57,9 +64,10 @@ def heterogeneous(
 ) -> Scenario:
     """Servers of different speed: the slowest takes `spread` times as long as the fastest.
 
-    It shows that an even share is not a fair one. `random` and `round_robin` send the slowest servers more
-    than they can do, and their lines grow without end; `weighted_round_robin` does too unless the weights are
-    declared. `p2c` and `least_request` notice by the lines, `peak_ewma` and `latency` by the time it takes.
+    It shows that an even share is not a fair one. `random` and `round_robin` send the slowest servers
+    more than they can do, and their lines grow without end; `weighted_round_robin` does too unless the
+    weights are declared. `p2c` and `least_request` notice by the lines, `peak_ewma` and `thompson` by the
+    time it takes as well; `weighted` finds the right shares, and is slow to.
 
     Args:
         servers: How many, at least two.
@@ -82,10 +90,10 @@ def one_slow(
 ) -> Scenario:
     """One server of many becomes `slow` times slower for 20 seconds, and says nothing.
 
-    It shows how fast a strategy notices. `random` and `round_robin` go on sending it its share, which waits
-    in a line that outlives the fault: their p99 is seconds. `weighted` looks at its latencies now and then,
-    and is late. Whoever counts calls in flight (`least_request`, `p2c`, `thompson`, `peak_ewma`) sends it
-    less within a few calls, without knowing why.
+    It shows how fast a strategy notices. `random` and `round_robin` go on sending it its share, which
+    waits in a line that outlives the fault: their p99 is seconds. `weighted` looks at its latencies now
+    and then, and is late. Whoever counts calls in flight (`least_request`, `p2c`, `thompson`,
+    `peak_ewma`) sends it less within a few calls, without knowing why.
 
     Args:
         servers: How many.
@@ -101,10 +109,10 @@ def one_slow(
 def black_hole(servers: int = 10, *, load: float = 0.7, resilience: Resilience | None = None) -> Scenario:
     """One server of many fails every call at once for 20 seconds.
 
-    It shows that fast is not well: a server that fails in a millisecond is always idle. So `least_request`,
-    `p2c` and everybody who counts calls in flight feed it more than its share; `random` and `round_robin`
-    lose just their tenth. `peak_ewma` counts a failure as slow, `thompson` learns of it, and both lose a
-    handful. A circuit breaker ends it for all of them.
+    It shows that fast is not well: a server that fails in a millisecond is always idle. So
+    `least_request`, `p2c` and everybody who counts calls in flight feed it more than its share; `random`
+    and `round_robin` lose just their tenth. `peak_ewma` counts a failure as slow, `thompson` learns of
+    it, and both lose a handful. A circuit breaker ends it for all of them.
 
     Args:
         servers: How many.
@@ -126,10 +134,10 @@ def flapping(
 ) -> Scenario:
     """Some servers crash and come back, over and over, half of the time each, for 20 seconds.
 
-    It shows what coming and going costs. A crash fails the calls that were out there: the longer a strategy's
-    lines, the more of them, so `random`, `round_robin` and `weighted` lose twice as many as `least_request`,
-    and `latency`, which herds, loses far more. No strategy avoids it: retries do. Those that are kept by key
-    (`rendezvous`, `bounded_hash`) move keys there and back.
+    It shows what coming and going costs. A crash fails the calls that were out there: the longer a
+    strategy's lines, the more of them, so `random` and `weighted` lose twice as many as `least_request`,
+    `round_robin` is in between, and `latency`, which herds, loses fifty times as many. `peak_ewma` and
+    `thompson` shun for a while who has just failed, and lose fewest. No strategy avoids it: retries do.
 
     Args:
         servers: How many.
@@ -159,10 +167,11 @@ def brownout(
 ) -> Scenario:
     """A share of the servers gets slower step by step, with some errors, and better step by step.
 
-    It shows strategies against a fault without an edge: no server is ever gone, and no breaker opens at a few
-    errors in a hundred. `random` and `round_robin` overload the slow half, and their lines last longer than
-    the fault; `weighted` follows, but late. With half of the servers slow, two looks often see two slow ones,
-    so `p2c` and `peak_ewma` are clearly behind `least_request` and `thompson`, which see them all.
+    It shows strategies against a fault without an edge: no server is ever gone, and no breaker opens at a
+    few errors in a hundred. `random` and `round_robin` overload the slow half, and their lines last
+    longer than the fault; `weighted` follows, but late. With half of the servers slow, two looks often
+    see two slow ones, so `p2c` and `peak_ewma` are clearly behind `least_request` and `thompson`, which
+    see them all.
 
     Args:
         servers: How many.
@@ -195,10 +204,11 @@ def regional(
 ) -> Scenario:
     """Three regions at different distances; most of the nearest one is gone for 20 seconds.
 
-    It shows distance against capacity. Blind strategies, and those that look at the calls in flight alone,
-    pay the long way for two calls of three. `nearest` stays at home and spills over while home is small, and
-    `thompson` and `prequal` find out by latency; `latency` finds out too, and herds to the few near servers
-    until they are the slow ones.
+    It shows distance against capacity. Blind strategies, and those that look at the calls in flight
+    alone, pay the long way for two calls of three. `nearest` stays at home, and pays for that while home
+    is small: its p95 doubles, since it spills over by how many servers are left there, not by how long
+    their lines are. `thompson` and `prequal` find out by latency what is near and what is full; `latency`
+    finds out too, and herds until the near servers are the slow ones.
 
     Args:
         servers: How many in each region.
@@ -225,9 +235,11 @@ def thundering_herd(
     """Calls come in waves: for half a second many times as many as in the calm between.
 
     It shows that what was learned from answers is old when a wave comes. Strategies that go by latency
-    (`latency`, `weighted`, `prequal`) send the whole wave to the servers that were best before it. Those that
-    count calls in flight see their own picks at once: `least_request` and `round_robin` spread a wave evenly,
-    `p2c` nearly so, and `random` piles up by chance.
+    (`latency`, `weighted`) send the whole wave to the servers that were best before it. Those
+    that count calls in flight see their own picks at once: `least_request`, `p2c` and `round_robin`
+    spread a wave evenly, and `random` piles up by chance. But a wave is more than all servers can do: the
+    lines that it leaves are long under the best of them, and no strategy is worth as much here as one
+    more server.
 
     Args:
         servers: How many.
@@ -251,9 +263,10 @@ def rolling_restart(
 ) -> Scenario:
     """One server after the other drains, is away for a while, and comes back cold.
 
-    It shows an ordinary deployment. Nothing fails, and who counts calls in flight hardly notices it. `random`
-    and `round_robin` give the cold server its full share at once; `weighted` and `latency` have to learn of
-    each server anew; `rendezvous` and `bounded_hash` move keys with every step.
+    It shows an ordinary deployment. Nothing fails, and who counts calls in flight hardly notices it.
+    `random` and `round_robin` give the cold server its full share at once; `weighted` has to learn of
+    each server anew; `rendezvous` moves the keys of each server to the others and back, and the others
+    were busy before.
 
     Args:
         servers: How many.

@@ -111,6 +111,8 @@ class At:
     """For calls that are started from now on; those in work keep their time."""
     slow: float | None = None
     """Times as long as usual, for calls that are started from now on; 1 is the usual pace."""
+    latency_ms: float | None = None
+    """Mean service time in ms, spread as before: another way to say `slow`, which ends it."""
     workers: int | None = None
     """Fewer: those that are busy finish first."""
     rtt: float | None = None
@@ -138,9 +140,18 @@ class At:
             raise ValueError(f"{self.server}: it cannot go and come at the same time")
         if not self.words:
             raise ValueError(f"At({self.t:g}, {self.server!r}) changes nothing: name what changes")
-        if self.slow is not None and not 0 < self.slow < math.inf:
-            raise ValueError(f"{self.server}: slow must be a number above 0, not {self.slow!r}")
+        for name, value in (("slow", self.slow), ("latency_ms", self.latency_ms)):
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{self.server}: {name} must be a number above 0, not {value!r}")
+        if self.slow is not None and self.latency_ms is not None:
+            raise ValueError(f"{self.server}: slow and latency_ms are two ways to say one thing: give one")
         _check_bounds(self)
+
+    def pace(self, mean: float, before: float) -> float:
+        """Times as long as usual from now on, where a call usually takes `mean` s and it was `before`."""
+        if self.latency_ms is not None:
+            return self.latency_ms / 1000 / mean
+        return before if self.slow is None else self.slow
 
     @property
     def goes(self) -> bool:
@@ -158,6 +169,8 @@ class At:
         said = [verb for verb in ("recover", "leave", "crash", "join") if getattr(self, verb)]
         if self.slow is not None:
             said.append("usual pace" if self.slow == 1 else f"{self.slow:g}\N{MULTIPLICATION SIGN} as slow")
+        if self.latency_ms is not None:
+            said.append(f"{self.latency_ms:g} ms per call")
         said += [
             f"{'' if value else 'no '}{name}"
             for name in ("fail", "hang")

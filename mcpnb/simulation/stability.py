@@ -39,7 +39,7 @@ def _left(scenario: Scenario) -> Iterator[tuple[SimServer, float]]:
         server, slow, there = start, 1.0, start.name not in absent
         for at in changes.get(start.name, ()):
             server = (start if at.recover else server).changed(at)
-            slow = at.slow or (1.0 if at.recover else slow)
+            slow = at.pace(server.service.mean, 1.0 if at.recover else slow)
             there = (there or at.comes) and not at.goes
         if there:
             yield server, slow

@@ -90,12 +90,11 @@ class Station:
         """The timeline changes this server."""
         if at.recover:
             self._restart()
-        if at.slow is not None:
-            self._pace = at.slow
         self.failing = self.failing if at.fail is None else at.fail
         self._hanging = self._hanging if at.hang is None else at.hang
         self._gone = (self._gone or at.crash) and not at.comes
         self._become(self.server.changed(at))
+        self._pace = at.pace(self.server.service.mean, self._pace)
         if at.crash:
             for attempt in self._evict():
                 self._clock.at(now + self._trip, self._fail, attempt)

@@ -64,9 +64,11 @@ class FakeView:
         self.target, self.pick = target, pick
         self.closed = False
         self.seen: list[tuple[str, Mapping[str, object], float | None]] = []
+        self.priorities: list[str] = []
 
-    async def probe(self, tool, arguments, *, timeout):  # noqa: ASYNC109 - the protocol's own name
+    async def probe(self, tool, arguments, *, timeout, priority):  # noqa: ASYNC109 - the protocol's own name
         self.seen.append((tool, arguments, timeout))
+        self.priorities.append(priority)
         self.target.order.append(self)
         server = self.pick(self.target.servers)
         outcome = await server.answer()

@@ -97,8 +97,6 @@ def test_other_nonsense_is_refused_by_name(fleet):
         compare(target, ["first"], workload=WORKLOAD, blocks=0)
     with pytest.raises(ValueError, match="executor= spreads simulations"):
         compare(target, ["first"], workload=WORKLOAD, executor=object())
-    with pytest.raises(ValueError, match="priorities are simulated only"):
-        compare(target, ["first"], workload=Workload(tool="t", rate=10.0, requests=5, priorities={"high": 1}))
     with pytest.raises(ValueError, match="nothing is left to count"):
         compare(target, ["first"], workload=Workload(tool="t", rate=10.0, duration=1.0, warmup=500))
     assert target.order == []
@@ -118,7 +116,7 @@ class Stuck:
     def run(self, function, /, *args):
         return self.portal.call(function, *args)
 
-    async def probe(self, tool, arguments, *, timeout):  # noqa: ASYNC109 - the protocol's own name
+    async def probe(self, tool, arguments, *, timeout, priority):  # noqa: ASYNC109 - the protocol's own name
         self.out += 1
         if self.out == 3:
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
@@ -130,6 +128,15 @@ class Stuck:
 
     def close(self):
         self.ended.set()
+
+
+def test_priorities_reach_the_calls(fleet):
+    target = fleet(("a", 0.02))
+    workload = Workload(tool="t", rate=50.0, requests=60, priorities={"high": 1, "low": 2})
+    compare(target, ["first"], workload=workload)
+    asked = target.views["first"][0].priorities
+    assert asked == [call.priority for call in workload.calls()]
+    assert set(asked) == {"high", "low"}
 
 
 def test_interrupting_it_gives_control_back_and_cancels_the_calls_that_are_out():
@@ -148,3 +155,67 @@ def test_interrupting_it_gives_control_back_and_cancels_the_calls_that_are_out()
         assert portal.call(still_there) == "yes"
     finally:
         portal.close()
+
+
+class Interrupted:
+    """A target whose `run` is interrupted from outside after so many calls."""
+
+    def __init__(self, inner, after):
+        self.inner, self.after = inner, after
+        self.experiment_view = inner.experiment_view
+
+    def run(self, function, /, *args):
+        *rest, _, seen = args
+
+        def count(progress):
+            if progress.done == self.after:
+                raise KeyboardInterrupt
+
+        return self.inner.run(function, *rest, count, seen)
+
+
+def interrupted(fleet, after, **options):
+    target = Interrupted(fleet(("a", 0.02), ("b", 0.08)), after)
+    return compare(target, ["first", "last"], workload=WORKLOAD, blocks=10, progress=False, **options)
+
+
+def test_interrupting_it_keeps_the_rounds_in_which_every_strategy_had_its_turn(fleet):
+    found = interrupted(fleet, 155)
+    assert found.interrupted
+    assert found.strategies == ("first", "last")
+    assert found.summary["requests"].tolist() == [70, 70]
+    assert found.block_count == 7
+    assert found.summary["p50_ms"].tolist() == pytest.approx([20, 80])
+    assert "Interrupted: 7 of 10 rounds are in it." in found.notes
+    assert repr(found).endswith("; interrupted>")
+    assert found.plot() is not None
+
+
+def test_interrupting_the_first_round_keeps_the_turns_that_there_were(fleet):
+    found = interrupted(fleet, 15)
+    assert len(found.strategies) == 1
+    assert found.summary["requests"].tolist() == [10]
+    (note,) = [note for note in found.notes if note.startswith("Interrupted")]
+    assert note.endswith("had no turn.")
+
+
+def test_interrupting_the_first_turn_leaves_nothing_to_compare(fleet):
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(fleet, 5)
+
+
+@pytest.mark.parametrize(("after", "repeats", "strategies"), [(5, 2, 2), (2, 1, 2), (1, 1, 1)])
+def test_interrupting_a_simulation_keeps_whole_repeats_or_whole_runs(after, repeats, strategies):
+    from mcpnb.simulation import scenarios
+
+    def stop(progress):
+        stop.runs += 1
+        if stop.runs == after:
+            raise KeyboardInterrupt
+
+    stop.runs = 0
+    scenario, workload = scenarios.uniform(3), Workload(rate=10.0, requests=100)
+    found = compare(scenario, ["random", "p2c"], workload=workload, repeats=4, progress=stop)
+    assert found.interrupted
+    assert found.summary["requests"].tolist() == [100 * repeats] * strategies
+    assert f"Interrupted: {repeats} of 4 repeats are in it" in found.text()

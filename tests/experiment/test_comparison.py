@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mcpnb.experiment import Comparison, Workload, compare
+from mcpnb.experiment import Comparison, Mark, Workload, compare, report
 from mcpnb.experiment.palette import TIMES
 from mcpnb.experiment.rows import BlockRow, CallRow
 
@@ -64,8 +65,10 @@ def test_the_summary_has_exactly_these_columns_in_this_order():
         "p95_ms", "p95_ms_low", "p95_ms_high",
         "p99_ms", "p99_ms_low", "p99_ms_high",
         "p999_ms", "fairness", "retries", "hedges", "extra_load",
+        "late_p50_ms", "late_p99_ms", "late_max_ms", "kept_up",
     ]  # fmt: skip
     assert all(found[name].dtype == np.int64 for name in ("requests", "errors", "retries", "hedges"))
+    assert found["kept_up"].dtype == bool
 
 
 def test_the_numbers_are_those_of_the_calls():
@@ -269,7 +272,8 @@ def test_markup_in_names_is_shown_as_text():
     assert "<script" not in page
 
 
-def test_the_html_is_accessible_and_follows_the_theme():
+def test_the_html_is_accessible_and_follows_the_theme(monkeypatch):
+    monkeypatch.setattr(report, "PICTURES", [])  # what a notebook adds is tested there
     page = comparison({"p2c": noisy(50), "random": noisy(60)})._repr_html_()
     assert "<caption>" in page
     assert page.count('<th scope="row"') == 2
@@ -322,8 +326,61 @@ def test_parquet_without_pyarrow_says_what_to_install(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_parquet_keeps_the_calls(tmp_path):
-    pytest.importorskip("pyarrow", reason="pandas writes parquet through pyarrow")
-    found = comparison({"p2c": noisy(50)})
-    again = pd.read_parquet(found.to_parquet(tmp_path / "calls.parquet"))
-    pd.testing.assert_frame_equal(again, found.calls)
+def test_a_comparison_comes_back_from_parquet_as_it_was(tmp_path):
+    found = comparison({"p2c": noisy(50), "random": noisy(80, seed=1)}, warmup=10, seed=5)
+    found = Comparison(
+        found.calls, found.blocks, strategies=found.strategies, workload=found.workload, seed=5,
+        kind="simulated x", marks=[Mark("a", 1.0), Mark("b", 2.0, 3.0)], remarks=["a remark"],
+        interrupted=True,
+    )  # fmt: skip
+    path = found.to_parquet(tmp_path / "calls.parquet")
+    again = Comparison.from_parquet(path)
+    for name in ("calls", "blocks", "summary", "paired", "timeline", "share"):
+        pd.testing.assert_frame_equal(getattr(again, name), getattr(found, name))
+    assert (again.marks, again.notes, again.interrupted) == (found.marks, found.notes, True)
+    assert again.text() == found.text()
+    pd.testing.assert_frame_equal(pd.read_parquet(path), found.calls)
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        Workload(
+            {"a": 1, "b": 2},
+            {"x": lambda i, rng: i},
+            rate=20.0,
+            duration=12.0,
+            priorities={"high": 2, "low": 1},
+        ),
+        Workload("t", [{"x": 1}], arrivals="closed", concurrency=3, requests=240, timeout=2.0),
+        Workload("t", arrivals="bursty", rate=20.0, requests=240, burst_ratio=7.0),
+    ],
+)
+def test_every_workload_comes_back_without_its_arguments(tmp_path, workload):
+    found = comparison({"p2c": noisy(50)}, workload=workload)
+    again = Comparison.from_parquet(found.to_parquet(tmp_path / "x.parquet")).workload
+    assert again == dataclasses.replace(workload, arguments={})
+
+
+def test_another_parquet_file_is_refused_clearly(tmp_path):
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(ValueError, match=r"was not written by Comparison\.to_parquet"):
+        Comparison.from_parquet(tmp_path / "x.parquet")
+
+
+def test_how_late_the_client_was_is_in_the_summary_and_said_when_it_matters():
+    found = comparison({"p2c": noisy(50), "random": noisy(60)})
+    assert found.summary[["late_p50_ms", "late_p99_ms", "late_max_ms"]].to_numpy().tolist() == [[0, 0, 0]] * 2
+    assert found.summary["kept_up"].all()
+    assert "keep up" not in repr(found) + found.text()
+    late = found.calls.assign(started_lag_ms=np.where(found.calls["strategy"] == "random", 40.0, 0.1))
+    late.loc[late.index[-1], "started_lag_ms"] = 900.0
+    found = Comparison(late, found.blocks, strategies=found.strategies, workload=WORKLOAD)
+    assert found.summary["kept_up"].tolist() == [True, False]
+    assert found.summary.loc["random", "late_p50_ms"] == 40
+    assert found.summary.loc["random", "late_max_ms"] == 900
+    assert repr(found).endswith("; the client could not keep up>")
+    (said,) = [note for note in found.notes if "keep up" in note]
+    assert said.startswith("This client could not keep up under random: ")
+    assert "(the worst 900 ms)" in said
+    assert said in found._repr_html_()

@@ -136,10 +136,10 @@ async def test_a_mistake_in_the_experiment_ends_it_at_once_and_leaves_nothing_ru
         view = view_of(strategy)
         probe = view.probe
 
-        async def raising(tool, arguments, *, timeout):  # noqa: ASYNC109 - the protocol's own name
+        async def raising(tool, arguments, *, timeout, priority):  # noqa: ASYNC109 - the protocol's own name
             if len(view.seen) == 5:
                 raise ToolNotFound(tool, ["eco"])
-            return await probe(tool, arguments, timeout=timeout)
+            return await probe(tool, arguments, timeout=timeout, priority=priority)
 
         view.probe = raising
         return view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -84,8 +85,29 @@ def test_marks_are_drawn_on_the_time_axis(found):
         marks=[Mark("beta slows down", 2, 5), Mark("beta dies", 7)],
     )  # fmt: skip
     ax = marked.plot_timeline()
-    assert [text.get_text() for text in ax.texts] == ["beta slows down", "beta dies"]
+    assert [text.get_text() for text in ax.texts[:2]] == ["beta slows down", "beta dies"]
     assert len(ax.patches) == 1
+
+
+def test_lines_over_time_are_named_at_their_ends_in_their_colours_and_apart(found):
+    figure = found.plot_timeline().get_figure()
+    figure.canvas.draw()
+    names = figure.axes[0].texts
+    assert {text.get_text() for text in names} == set(found.strategies)
+    colours = accents(found.strategies)
+    assert {text.get_text(): to_hex(text.get_color()) for text in names} == colours
+    boxes = sorted((text.get_window_extent() for text in names), key=lambda box: box.y0)
+    assert all(above.y0 >= below.y1 - 5 for below, above in itertools.pairwise(boxes))
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
+
+
+def test_names_of_marks_that_are_close_take_a_row_each(found):
+    marked = Comparison(
+        found.calls, found.blocks, strategies=found.strategies, workload=found.workload,
+        marks=[Mark("a long name of a mark", 2), Mark("another long name", 2.3), Mark("a third", 8)],
+    )  # fmt: skip
+    rows = [text.xyann[1] for text in marked.plot_timeline().texts[:3]]
+    assert rows[0] == rows[2] > rows[1]
 
 
 def test_an_unknown_metric_is_refused(found):

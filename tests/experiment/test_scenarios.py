@@ -144,3 +144,34 @@ def test_a_rolling_restart_loses_nothing_and_is_felt_by_the_blind():
     run = simulate(scenario, "least_request", seed=1)
     assert (run.outcomes == "ok").all()
     assert p95(scenario, "random", between=(20.0, 40.0)) > 2 * p95(scenario, "p2c", between=(20.0, 40.0))
+
+
+def test_old_latencies_are_worse_than_no_look_where_all_are_equal():
+    scenario = scenarios.uniform()
+    blind = p95(scenario, "random")
+    assert p95(scenario, "weighted") > blind
+
+
+def test_latencies_that_know_their_load_are_as_good_as_two_looks_where_all_are_equal():
+    scenario = scenarios.uniform()
+    assert p95(scenario, "prequal") < 1.2 * p95(scenario, "p2c")
+
+
+def test_flapping_costs_least_where_the_last_failure_is_remembered():
+    lost = {
+        name: sum(simulate(scenarios.flapping(), name, seed=seed).figures()["errors"] for seed in range(2))
+        for name in ("peak_ewma", "least_request", "random", "latency")
+    }
+    assert lost["peak_ewma"] < lost["least_request"] < lost["random"] < lost["latency"] / 10
+
+
+def test_home_is_crowded_while_it_is_small():
+    scenario = scenarios.regional()
+    during, before = (20.0, 40.0), (0.0, 20.0)
+    assert p95(scenario, "nearest", between=during) > 1.8 * p95(scenario, "nearest", between=before)
+
+
+def test_keyed_strategies_share_one_key_unless_there_are_sessions():
+    assert max(simulate(scenarios.uniform(), "rendezvous", seed=1).shares) == 1
+    sessions = scenarios.uniform(resilience=mcpnb.Resilience(affinity=50))
+    assert max(simulate(sessions, "rendezvous", seed=1).shares) < 0.3

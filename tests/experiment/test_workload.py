@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections import Counter
 
@@ -188,3 +189,63 @@ def test_impossible_priorities_are_refused_by_name(priorities, error, message):
 
 def test_a_workload_for_simulations_need_not_name_a_tool():
     assert Workload(rate=1, requests=1).tools == ("tool",)
+
+
+def arguments_of(workload, **seeds):
+    return [dict(call.arguments) for call in workload.calls(**seeds)]
+
+
+def test_an_iterator_brings_arguments_in_turn_and_the_same_for_every_strategy():
+    workload = Workload("t", ({"n": n} for n in range(3)), rate=10.0, requests=5)
+    assert arguments_of(workload) == [{"n": 0}, {"n": 1}, {"n": 2}, {"n": 0}, {"n": 1}]
+    assert arguments_of(workload) == arguments_of(workload, repeat=1)
+
+
+def test_an_endless_iterator_is_asked_for_no_more_than_is_needed():
+    taken = []
+    workload = Workload("t", ({"n": taken.append(n) or n} for n in itertools.count()), rate=10.0, requests=4)
+    assert [each["n"] for each in arguments_of(workload)] == [0, 1, 2, 3]
+    assert len(taken) == 4
+
+
+def test_a_template_calls_the_functions_in_it():
+    template = {
+        "city": lambda i, rng: rng.choice(["Oslo", "Rome"]),
+        "days": 3,
+        "deep": {"n": lambda i, rng: i, "list": [1, lambda i, rng: rng.integers(10)]},
+    }
+    first, second = (arguments_of(Workload("t", template, rate=10.0, requests=20)) for _ in range(2))
+    assert first == second  # the same seed draws the same
+    assert {type(each["city"]) for each in first} == {str}
+    assert {each["city"] for each in first} == {"Oslo", "Rome"}
+    assert [each["deep"]["n"] for each in first] == list(range(20))
+    assert {type(each["deep"]["list"][1]) for each in first} == {int}
+    assert first[0]["days"] == 3
+
+
+def test_what_a_function_draws_with_numpy_is_json():
+    workload = Workload("t", lambda i, rng: {"x": rng.integers(5), "y": rng.random(2)}, rate=10.0, requests=3)
+    for each in arguments_of(workload):
+        assert json.loads(json.dumps(each)) == each
+
+
+def test_templates_stand_in_lists_and_for_single_tools_of_a_mix_too():
+    rows = Workload("t", [{"n": lambda i, rng: i}, {"n": -1}], rate=10.0, requests=4)
+    assert [each["n"] for each in arguments_of(rows)] == [0, -1, 2, -1]
+    mix = Workload(
+        {"a": 1, "b": 1},
+        {"a": iter([{"x": 1}, {"x": 2}]), "b": {"y": lambda i, rng: i}},
+        rate=10.0,
+        requests=30,
+    )
+    for call in mix.calls():
+        assert call.arguments == ({"x": 1 + call.i % 2} if call.tool == "a" else {"y": call.i})
+
+
+def test_arguments_that_are_no_dicts_are_refused():
+    with pytest.raises(ValueError, match="brings nothing"):
+        Workload("t", iter(()), rate=10.0, requests=3)
+    with pytest.raises(TypeError, match="must be a dict, not 3"):
+        Workload("t", iter([3]), rate=10.0, requests=3)
+    with pytest.raises(TypeError, match="must be a dict, not 3"):
+        list(Workload("t", lambda i, rng: 3, rate=10.0, requests=3).calls())

@@ -82,6 +82,19 @@ def test_recovery_with_a_change_comes_back_with_that_change(at_times):
     assert at_times([2], scenario).latencies.tolist() == [2.0]
 
 
+def test_a_latency_in_ms_is_another_way_to_say_slow(at_times):
+    timeline = [At(0.5, "a", latency_ms=3000), At(5, "a", slow=1), At(9, "a", latency_ms=500)]
+    run = at_times([0, 1, 6, 10], Scenario([one(workers=9)], timeline))
+    assert run.latencies.tolist() == [1.0, 3.0, 1.0, 0.5]
+
+
+def test_a_latency_in_ms_needs_a_mean_that_can_be_stretched():
+    endless = SimServer("a", service.pareto(0.9, 1.0))
+    for server in (endless, SimServer("a", service.deterministic(0))):
+        with pytest.raises(ValueError, match="a: latency_ms needs a service time whose mean"):
+            Scenario([server], [At(1, "a", latency_ms=5)])
+
+
 def test_new_workers_go_to_work_at_once(at_times):
     scenario = Scenario([one()], [At(0.5, "a", workers=3)])
     assert at_times([0, 0, 0], scenario).latencies.tolist() == [1.0, 1.5, 1.5]
@@ -138,6 +151,8 @@ def test_a_server_that_never_stops_works_on_for_nobody(at_times):
         (lambda: At(1, "a", error_rate=2), "error_rate must lie"),
         (lambda: At(1, "a", slow=0), "slow must be"),
         (lambda: At(1, "a", slow=math.inf), "slow must be"),
+        (lambda: At(1, "a", latency_ms=0), "latency_ms must be"),
+        (lambda: At(1, "a", slow=2, latency_ms=5), "give one"),
         (lambda: At(1, "a", workers=0), "workers must be"),
         (lambda: At(1, "a", weight=-1), "weight must be"),
         (lambda: At(1, "a", max_in_flight=0), "max_in_flight must be"),
@@ -159,6 +174,7 @@ def test_setting_a_number_to_zero_or_healing_is_a_change():
         (At(1, "a", crash=True), "crash"),
         (At(1, "a", recover=True, slow=2), "recover, 2\N{MULTIPLICATION SIGN} as slow"),
         (At(1, "a", slow=1), "usual pace"),
+        (At(1, "a", latency_ms=500), "500 ms per call"),
         (At(1, "a", fail=True, hang=False), "fail, no hang"),
         (At(1, "a", service=ONE, error_rate=0.5), "service of 1 s, error_rate 0.5"),
     ],
