@@ -5,14 +5,10 @@ It owns the concurrency and the verdicts. What a call is, and how answers are fu
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 import anyio
 
@@ -88,36 +84,6 @@ async def fan_out(
         return SourceOutcome(server, "cancelled", None, None, late)
 
     return [fan.found.get(place) or unfinished(server) for place, server in enumerate(servers)]
-
-
-async def beside(work: Callable[[], T]) -> T:
-    """What `work` returns, done in a thread of its own so that the loop goes on meanwhile.
-
-    The thread is a daemon and lives for this work only; when the caller is cancelled, its end is ignored.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def settle(value: T | None, error: BaseException | None) -> None:
-        if done.done():
-            return
-        if error is None:
-            done.set_result(cast("T", value))
-        else:
-            done.set_exception(error)
-
-    def run() -> None:
-        value, problem = None, None
-        try:
-            value = work()
-        except Exception as error:  # noqa: BLE001 - raised where it is awaited
-            problem = error
-        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
-            loop.call_soon_threadsafe(settle, value, problem)
-
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="mcpnb-beside", daemon=True).start()
-    return await done
 
 
 class _Fan(Generic[T]):

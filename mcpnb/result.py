@@ -14,7 +14,7 @@ from mcpnb.model import Explanation, OutcomeKind
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock
 
-    from mcpnb.aggregation import Disagreement, FusedRow, Option, Trust
+    from mcpnb.aggregation import Disagreement, FusedRow, LeftOut, Option, Trust
     from mcpnb.routing.call import Call
 
 
@@ -187,6 +187,8 @@ class Aggregate:
     """The mean confidence of the sources that contributed, 0 to 1."""
     alternatives: tuple[Option, ...] = ()
     """Other answers that could have been taken, best first."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Everything that did not go into the value, field by field, and why."""
 
     def __repr__(self) -> str:
         answered = f"{len(self.results)} of {len(self.sources)} servers"

@@ -18,7 +18,8 @@ from mcpnb.errors import (
     ServerDisconnected,
     ToolError,
 )
-from mcpnb.fanout import beside, fan_out, kind_of
+from mcpnb.fanout import fan_out, kind_of
+from mcpnb.threads import beside
 
 pytestmark = pytest.mark.anyio
 

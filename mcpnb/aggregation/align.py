@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple, cast
 
 from mcpnb.aggregation.plan import Move, Population, moves
-from mcpnb.aggregation.reading import Measured, date_of, json_of, number_of
+from mcpnb.aggregation.reading import Measured, date_of, json_of, number_of, truth_of
 from mcpnb.aggregation.rules import Rules
 from mcpnb.aggregation.shapes import MAX_DEPTH, alike, is_number
 from mcpnb.aggregation.units import convert, dimension_of, place_of, shown
@@ -117,7 +117,7 @@ class _Alignment:
         told = [each for each in given if each.value is not None]
         if not any(isinstance(value, str) for value in values) or not _differ(told):
             return values
-        return self._numbers(path, given) or self._dates(path, given) or values
+        return self._numbers(path, given) or self._dates(path, given) or self._truths(path, given) or values
 
     def _numbers(self, path: str, given: Sequence[_Given]) -> list[object] | None:
         """Numbers in text, where another source gives numbers there or the texts have units."""
@@ -139,20 +139,31 @@ class _Alignment:
         value = convert(found.value, own, unit) if own and unit else found.value
         if isinstance(given.value, str):
             where = f" in {shown(unit)}" if own and unit else ""
-            self._tell(given.source, path, f"text read as a number{where}")
+            lost = f", its {shown(found.units[0])} put aside" if found.units and not own else ""
+            self._tell(given.source, path, f"text read as a number{where}{lost}")
         return value
 
     def _dates(self, path: str, given: Sequence[_Given]) -> list[object] | None:
-        """Dates in ISO 8601, where every source's text is a date."""
-        told = [each for each in given if each.value is not None]
-        found = [date_of(each.value) if isinstance(each.value, str) else None for each in told]
-        if None in found:
+        """Dates in ISO 8601, where the texts of several sources are dates."""
+        found = [date_of(each.value) if isinstance(each.value, str) else None for each in given]
+        if len({each.source for each, date in zip(given, found, strict=True) if date}) < 2:
             return None
-        read = iter(found)
-        for each, date in zip(told, found, strict=True):
-            if date != each.value:
+        for each, date in zip(given, found, strict=True):
+            if date not in {None, each.value}:
                 self._tell(each.source, path, "date written as ISO 8601")
-        return [each.value if each.value is None else next(read) for each in given]
+        return [date or each.value for each, date in zip(given, found, strict=True)]
+
+    def _truths(self, path: str, given: Sequence[_Given]) -> list[object] | None:
+        """Truth values in text, where another source gives true ones."""
+        if not any(isinstance(each.value, bool) for each in given):
+            return None
+        read = [truth_of(each.value) if isinstance(each.value, str) else each.value for each in given]
+        if any(not isinstance(found, bool | None) for found in read):
+            return None
+        for each, found in zip(given, read, strict=True):
+            if isinstance(each.value, str) and found is not None:
+                self._tell(each.source, path, "text read as a truth value")
+        return [each.value if found is None else found for each, found in zip(given, read, strict=True)]
 
 
 def _moved(fields: Mapping[str, object], plan: Mapping[str, Move]) -> dict[str, object]:

@@ -12,7 +12,8 @@ from mcpnb.aggregation.records import NAMING, Item, united
 from mcpnb.aggregation.rules import Rules
 from mcpnb.aggregation.shapes import alike, described, is_number, listing_of, wrapped_list
 from mcpnb.aggregation.values import FusedRow, LeftOut
-from mcpnb.aggregation.walk import Voice, Walk, in_turn
+from mcpnb.aggregation.voices import Voice, in_turn
+from mcpnb.aggregation.walk import Walk
 
 SOURCE = "_source"
 """The field of a fused record that names its sources; one that a server itself gives stays the server's."""

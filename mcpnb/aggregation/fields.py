@@ -12,7 +12,8 @@ from mcpnb.aggregation.numbers import median as middle
 from mcpnb.aggregation.pick import taken_whole
 from mcpnb.aggregation.rules import Rules
 from mcpnb.aggregation.shapes import alike
-from mcpnb.aggregation.walk import Voice, Walk, in_turn
+from mcpnb.aggregation.voices import Voice, in_turn
+from mcpnb.aggregation.walk import Walk
 
 
 def mean(voices: Sequence[Voice], rules: Rules) -> Draft:

@@ -14,8 +14,8 @@ from mcpnb.aggregation.pick import best, first
 from mcpnb.aggregation.rules import METHOD_NAMES, Fuser, Rules
 from mcpnb.aggregation.shapes import alike, method_for
 from mcpnb.aggregation.trust import compared, overall, trusted
-from mcpnb.aggregation.values import Answer, Fused, FusedRow, Option, Reading, Trust
-from mcpnb.aggregation.walk import Voice
+from mcpnb.aggregation.values import Answer, Fused, FusedRow, LeftOut, Option, Reading, Trust
+from mcpnb.aggregation.voices import Voice
 
 Method = Callable[[Sequence[Voice], Rules], Draft]
 """What the sources say and the rules → the fused value."""
@@ -64,7 +64,7 @@ def fuse(
         rows=draft.rows,
         conflicts=draft.conflicts,
         confidence=overall(trust, _contributing(draft)),
-        left_out=draft.left_out,
+        left_out=(*draft.left_out, *_unmentioned(draft, read)),
         alternatives=() if draft.complete else _alternatives(answers, read, trust, draft.value),
         readings=readings,
         trust=trust,
@@ -87,6 +87,15 @@ def _contributing(draft: Draft) -> set[str]:
     if draft.taken is not None:
         return {draft.taken}
     return {server for row in draft.rows for server in row.servers}
+
+
+def _unmentioned(draft: Draft, answers: Sequence[Answer]) -> list[LeftOut]:
+    """Sources that differ in nothing but what they say of themselves: they must not go without a word."""
+    seen = {server for row in draft.rows for server in row.servers}
+    seen |= {server for conflict in draft.conflicts for server in conflict.values}
+    seen |= {part.server for part in draft.left_out}
+    reason = "only says of its own answer what another says of its own"
+    return [LeftOut(answer.server, "", reason) for answer in answers if answer.server not in seen]
 
 
 def _alternatives(

@@ -41,6 +41,7 @@ MOMENTS = (
 """Fields in which an answer says when what it says was so."""
 
 
+@lru_cache(maxsize=4096)
 def words_of(name: str) -> tuple[str, ...]:
     """The words of a name in lower case: `windSpeed_kmh` → wind, speed, kmh."""
     parts = _SEPARATORS.split(_HUMPS.sub("_", name))

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from mcpnb.aggregation.draft import Draft
 from mcpnb.aggregation.rules import Rules
 from mcpnb.aggregation.values import FusedRow
-from mcpnb.aggregation.walk import Voice, Walk, in_turn
+from mcpnb.aggregation.voices import Voice, in_turn
+from mcpnb.aggregation.walk import Walk
 
 
 def first(voices: Sequence[Voice], rules: Rules) -> Draft:

@@ -10,13 +10,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple, cast
 
-from mcpnb.aggregation.names import parted
+from mcpnb.aggregation.beside import text_of_unit
+from mcpnb.aggregation.names import parted, words_of
 from mcpnb.aggregation.reading import number_of
 from mcpnb.aggregation.rules import Rules
 from mcpnb.aggregation.shapes import is_number
-from mcpnb.aggregation.units import convert, dimension_of, known_unit, place_of, shown, units_of
+from mcpnb.aggregation.units import (
+    convert,
+    difference_of,
+    dimension_of,
+    known_unit,
+    place_of,
+    shown,
+    units_of,
+)
 
-_QUANTITIES = frozenset({"value", "amount", "magnitude", "quantity"})
+_DIFFERENCES = frozenset({"anomaly", "change", "delta", "diff", "difference", "drop", "range", "rise"})
 
 
 class Population(NamedTuple):
@@ -113,10 +122,19 @@ def _units(
     name: str, fields: Mapping[str, object], path: str, schema: Mapping[str, str], rules: Rules
 ) -> tuple[str, ...]:
     """The units that a field may be in: as declared, by the schema, by a field beside it, by its name."""
+    known = _stated_units(name, fields, path, schema, rules)
+    if known and not _DIFFERENCES.isdisjoint(words_of(name)):
+        return tuple(map(difference_of, known))
+    return known
+
+
+def _stated_units(
+    name: str, fields: Mapping[str, object], path: str, schema: Mapping[str, str], rules: Rules
+) -> tuple[str, ...]:
     declared = known_unit(rules.units[name]) if name in rules.units else schema.get(path)
     if declared:
         return (declared,)
-    beside = _text_of_unit(name, fields)
+    beside = text_of_unit(name, fields)
     text = fields.get(beside) if beside else None
     told = units_of(text) if isinstance(text, str) else ()
     return told or _written(fields[name]) or parted(name)[1]
@@ -126,13 +144,6 @@ def _written(value: object) -> tuple[str, ...]:
     """The units that a text such as `12 °C` may mean."""
     found = number_of(value) if isinstance(value, str) else None
     return () if found is None else found.units
-
-
-def _text_of_unit(name: str, fields: Mapping[str, object]) -> str | None:
-    """The field that says in words what unit another is in."""
-    candidates = [f"{name}_unit", f"{name}_units", f"{name}Unit"]
-    candidates += ["unit", "units"] if name in _QUANTITIES else []
-    return next((each for each in candidates if isinstance(fields.get(each), str)), None)
 
 
 def _unambiguous(members: Sequence[_Member], population: Sequence[Population]) -> Iterator[list[_Member]]:
@@ -210,7 +221,7 @@ def _tell_units(planned: Moves, population: Sequence[Population]) -> None:
     for source, fields in population:
         plan = planned.get(source, {})
         for name, move in list(plan.items()):
-            beside = _text_of_unit(name, fields) if move.to else None
+            beside = text_of_unit(name, fields) if move.to else None
             if beside is not None:
                 plan.setdefault(beside, Move(beside, text=_text_for(move.to, population)))
 
@@ -221,7 +232,7 @@ def _text_for(unit: str, population: Sequence[Population]) -> str:
         text
         for _, fields in population
         for name in fields
-        if (beside := _text_of_unit(name, fields)) and unit in units_of(text := str(fields[beside]))
+        if (beside := text_of_unit(name, fields)) and unit in units_of(text := str(fields[beside]))
     )
     return min(written, key=lambda text: (-written[text], text), default=unit)
 

@@ -12,11 +12,33 @@ from typing import Any, NamedTuple, cast
 
 from mcpnb.aggregation.units import units_of
 
+# Apostrophes and spaces of any width stand between thousands.
+_GAP = "[ '\N{RIGHT SINGLE QUOTATION MARK}\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}]"
+_MINUS = "\N{MINUS SIGN}"
 _NUMBER = re.compile(
-    r"\s*([+\-\N{MINUS SIGN}]?)(\d[\d,]*)((?:\.\d+)?(?:[eE][+-]?\d{1,3})?)\s*([^\d\s][^\d]{0,20})?\s*"
+    rf"\s*([+\-{_MINUS}]?)(\d(?:(?:[\d.,]|{_GAP})*\d)?)([eE][+-]?\d{{1,3}})?"
+    r"\s*([^\d\s][^\d]{0,20})?\s*"
 )
-_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
-_COMMA = re.compile(r"\d+,\d{1,2}")
+_POINTED = tuple(
+    re.compile(form)
+    for form in (
+        r"\d+(?:\.\d+)?",
+        r"\d{1,3}(?:,\d{3})+(?:\.\d+)?",
+        r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?",
+        rf"\d{{1,3}}(?:{_GAP}\d{{3}})+(?:\.\d+)?",
+    )
+)
+"""Digits with a decimal point, and thousands or lakhs apart."""
+_COMMAED = tuple(
+    re.compile(form)
+    for form in (
+        r"\d+,\d{1,2}",
+        r"\d{1,3}(?:\.\d{3})+,\d+",
+        r"\d{1,3}(?:\.\d{3}){2,}",
+        rf"\d{{1,3}}(?:{_GAP}\d{{3}})+,\d+",
+    )
+)
+"""Digits with a decimal comma, where it can be nothing else."""
 
 _LONGEST_NUMBER = 40
 _LONGEST_DATE = 50
@@ -25,7 +47,7 @@ _CLOCK = r"(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?\s?(?:Z|UTC|GMT|[+-]\d{2
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 _DATE = re.compile(
-    rf"(?:[a-z]{{3,9}},?\s+)?(?:\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|{_DAY}\s+{_MONTH},?\s+\d{{4}}"
+    rf"(?:[a-z]{{3,9}},?\s+)?(?:\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|(\d{{1,2}})([/.-])(\d{{1,2}})\2\d{{4}}|{_DAY}\s+{_MONTH},?\s+\d{{4}}"
     rf"|{_MONTH}\s+{_DAY},?\s+\d{{4}}){_CLOCK}",
     re.IGNORECASE,
 )
@@ -51,28 +73,36 @@ def json_of(text: str) -> object:
 
 
 def number_of(text: str) -> Measured | None:
-    """The number in `12.5`, `1,234`, `12,5` or `-3 °C`; None when there is more in the text than that."""
+    """The number in `12.5`, `1,234.5`, `1.234,5`, `1 234` or `-3 °C`; None when there is more in the text."""
     match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
     if match is None:
         return None
-    sign, whole, rest, word = match.groups()
+    sign, written, power, word = match.groups()
     units = units_of(word) if word else ()
     if word and not units:
         return None
-    digits = _digits(whole, rest)
+    digits = _digits(written)
     if digits is None:
         return None
-    value = float(digits) if re.search(r"[.eE]", digits) else int(digits)
+    value = float(digits + (power or "")) if power or "." in digits else int(digits)
     return Measured(-value if sign and sign != "+" else value, units)
 
 
-def _digits(whole: str, rest: str) -> str | None:
-    """The digits without separators; a comma before one or two digits is a decimal one."""
-    if "," not in whole:
-        return whole + rest
-    if _THOUSANDS.fullmatch(whole):
-        return whole.replace(",", "") + rest
-    return whole.replace(",", ".") if _COMMA.fullmatch(whole) and not rest else None
+def _digits(written: str) -> str | None:
+    """The digits with a decimal point and without separators; None where they could mean two numbers."""
+    if any(form.fullmatch(written) for form in _POINTED):
+        return re.sub(r"[^\d.]", "", written)
+    if any(form.fullmatch(written) for form in _COMMAED):
+        return re.sub(r"[^\d,]", "", written).replace(",", ".")
+    return None
+
+
+_TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
+
+
+def truth_of(text: str) -> bool | None:
+    """The truth value that a text writes out, else None."""
+    return _TRUTHS.get(text.strip().casefold())
 
 
 def date_of(text: str) -> str | None:
@@ -98,13 +128,21 @@ def seconds_of(text: str) -> float | None:
 
 
 def _moment(text: str) -> Any:
-    """The moment as a datetime, in UTC where the zone is given; None when the text is no date."""
-    if len(text) > _LONGEST_DATE or not _DATE.fullmatch(text.strip()):
+    """The moment as a datetime, in UTC where the zone is given; None when the text is no date, or two."""
+    match = _DATE.fullmatch(text.strip()) if len(text) <= _LONGEST_DATE else None
+    if match is None or _is_two_dates(*match.groups()):
         return None
     from dateutil import parser, tz  # noqa: PLC0415 - only where two texts may be one date
 
     try:
-        found = parser.parse(text.strip())
+        found = parser.parse(text.strip(), dayfirst=match[2] == ".")
         return found if found.tzinfo is None else found.astimezone(tz.UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _is_two_dates(one: str | None, mark: str | None, other: str | None) -> bool:
+    """Whether day and month could be either; with points between them the day is first everywhere."""
+    if one is None or other is None or mark == ".":
+        return False
+    return one != other and int(one) <= 12 and int(other) <= 12

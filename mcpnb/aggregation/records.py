@@ -6,7 +6,9 @@ A wrong union loses a record and a missed one shows it twice, so it unites only 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import chain, combinations
 from typing import NamedTuple, cast
 
 from mcpnb.aggregation.names import TOLD_OF_ITSELF, words_of
@@ -28,7 +30,13 @@ _LONGEST = 500
 """Characters of a text that is compared by likeness: that takes the square of them."""
 
 _COMPARED = 400
-"""Records that are compared with each other by likeness; beyond, each would be compared with too many."""
+"""Records that are all compared with each other; of more, only those that share two of their rarest words."""
+
+_RAREST = 4
+"""Words of a record by which it is found among many: two of them may be misspelt."""
+
+_TOO_COMMON = 60
+"""Records that may share two words. More of them share a phrase, and say nothing by it."""
 
 _NO_WORD = re.compile(r"[\W_]+")
 _NUMBERS = re.compile(r"\d+")
@@ -105,7 +113,7 @@ def _address(text: str) -> str:
 def _join_similar(groups: list[list[Item]], similarity: float) -> None:
     """Join groups whose records read alike; the emptied ones stay as empty lists."""
     texts = [(i, text) for i, group in enumerate(groups) if (text := _text(group[0].value))]
-    if len(texts) < 2 or len(texts) > _COMPARED:
+    if len(texts) < 2:
         return
     for left, right in _similar(texts, similarity):
         if groups[left] and groups[right] and _may_join(groups[left], groups[right]):
@@ -114,18 +122,33 @@ def _join_similar(groups: list[list[Item]], similarity: float) -> None:
 
 
 def _similar(texts: Sequence[tuple[int, str]], similarity: float) -> Iterator[tuple[int, int]]:
-    """Pairs of places whose texts read alike, the likest first."""
-    from rapidfuzz import fuzz, process  # noqa: PLC0415 - only where there are records to compare
+    """Pairs of places whose texts read alike in whatever order of their words, the likest first."""
+    from rapidfuzz import fuzz  # noqa: PLC0415 - only where there are records to compare
 
-    words = [text for _, text in texts]
-    pairs: list[tuple[float, int, int]] = []
-    for i, word in enumerate(words[:-1]):
-        rest = words[i + 1 :]
-        found = process.extract(
-            word, rest, scorer=fuzz.token_sort_ratio, score_cutoff=similarity * 100, limit=None
-        )
-        pairs += [(-score, texts[i][0], texts[i + 1 + place][0]) for _, score, place in found]
-    yield from ((left, right) for _, left, right in sorted(pairs))
+    words = [sorted(text.split()) for _, text in texts]
+    plain = [" ".join(its) for its in words]
+    found: set[tuple[float, int, int]] = set()
+    for left, right in _worth_comparing(words):
+        score = fuzz.ratio(plain[left], plain[right], score_cutoff=similarity * 100)
+        if score:
+            found.add((-score, texts[left][0], texts[right][0]))
+    yield from ((left, right) for _, left, right in sorted(found))
+
+
+def _worth_comparing(words: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
+    """Pairs of places: all of a few texts; of many those that share two of their rarest words."""
+    if len(words) <= _COMPARED:
+        yield from combinations(range(len(words)), 2)
+        return
+    counts = Counter(chain.from_iterable(map(set, words)))
+    sharing: dict[tuple[str, str], list[int]] = {}
+    for place, its in enumerate(words):
+        shared = sorted({word for word in its if counts[word] > 1}, key=lambda word: (counts[word], word))
+        for pair in combinations(shared[:_RAREST], 2):
+            sharing.setdefault(pair, []).append(place)
+    for places in sharing.values():
+        if len(places) <= _TOO_COMMON:
+            yield from combinations(places, 2)
 
 
 def _text(value: object) -> str:

@@ -193,7 +193,10 @@ def reported_confidence(value: object) -> float | None:
 
 
 def _is_mostly_numbers(value: object) -> bool:
-    """Whether it is an object of which at least half the leaves are numbers, dates and confidence apart."""
+    """Whether it is an object of which at least half the leaves are numbers, dates and confidence apart.
+
+    One that brings a set of words, as keywords are, is none: its numbers are about something else.
+    """
     if not isinstance(value, dict):
         return False
     pending, numbers, leaves = [cast("object", value)], 0, 0
@@ -201,6 +204,8 @@ def _is_mostly_numbers(value: object) -> bool:
         part = pending.pop()
         if isinstance(part, dict):
             members = cast("dict[str, object]", part)
+            if _brings_words(members):
+                return False
             pending.extend(each for name, each in members.items() if name not in _ASIDE)
         elif isinstance(part, list):
             pending.extend(cast("list[object]", part))
@@ -208,6 +213,13 @@ def _is_mostly_numbers(value: object) -> bool:
             leaves += 1
             numbers += is_number(part)
     return numbers * 2 >= leaves > 0
+
+
+def _brings_words(members: Mapping[str, object]) -> bool:
+    """Whether a list of words is among them that is no row of a table: beside as many numbers it is one."""
+    lists = [cast("list[object]", each) for each in members.values() if isinstance(each, list) and each]
+    rows = {len(each) for each in lists if all(map(is_number, each))}
+    return any(len(each) not in rows and all(isinstance(item, str) for item in each) for each in lists)
 
 
 _SHAPES: tuple[tuple[str, Callable[[object], bool]], ...] = (

@@ -23,6 +23,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "degF": "°F f fahrenheit degf deg_f degree_fahrenheit degrees_fahrenheit ℉",
         "kelvin": "K kelvin kelvins",
     },
+    "difference of temperatures": {"delta_degC": "Δ°C", "delta_degF": "Δ°F"},
     "speed": {
         "kilometer/hour": "km/h kmh kph kmph km_h km_per_h kmperh",
         "meter/second": "m/s ms m_s mps m_per_s",
@@ -124,6 +125,11 @@ def dimension_of(unit: str) -> str:
     """What a unit measures: units of one dimension convert into each other."""
     known = _DIMENSIONS.get(unit)
     return str(_registry().get_dimensionality(unit)) if known is None else known
+
+
+def difference_of(unit: str) -> str:
+    """The unit of a difference: 2 °C more are 3.6 °F more, not 35.6."""
+    return {"degC": "delta_degC", "kelvin": "delta_degC", "degF": "delta_degF"}.get(unit, unit)
 
 
 def place_of(unit: str) -> int:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from fractions import Fraction
-from typing import NamedTuple, cast
+from typing import cast
 
+from mcpnb.aggregation.beside import may_tell
 from mcpnb.aggregation.names import MOMENTS, TOLD_OF_ITSELF
-from mcpnb.aggregation.numbers import close, outliers, relative_spread
+from mcpnb.aggregation.numbers import close, neighbours, outliers, relative_spread
 from mcpnb.aggregation.rules import Rules
 from mcpnb.aggregation.shapes import (
     MAX_DEPTH,
@@ -28,16 +28,16 @@ from mcpnb.aggregation.shapes import (
     pooled,
 )
 from mcpnb.aggregation.values import Disagreement, FusedRow, LeftOut
-
-
-class Voice(NamedTuple):
-    """What a server gave at one place, and how much it counts."""
-
-    server: str
-    value: object
-    weight: float = 1.0
-    latency: float = math.nan
-
+from mcpnb.aggregation.voices import (
+    Voice,
+    heaviest,
+    heaviest_kind,
+    kind_of_most,
+    servers_of,
+    unit_said,
+    units_told,
+    votes_as,
+)
 
 Numbers = Callable[[Sequence[float], Sequence[float]], float]
 """Numbers and their weights → one number."""
@@ -65,7 +65,7 @@ class Walk:
         follow: str | None = None,
         whole: bool = False,
     ) -> None:
-        self._tolerance, self._rules = Fraction(rules.tolerance), rules
+        self._tolerance, self._rules = rules.tolerance, rules
         self._numbers, self._robust, self._unite = numbers, robust, unite
         self._follow, self._whole = follow, whole
         self.rows: list[FusedRow] = []
@@ -84,22 +84,20 @@ class Walk:
         if kind == "other":
             return self._agreed(key, given)
         fitting = [each for each in given if kind_of(each.value) == kind]
-        self._leave_out(key, [each for each in given if kind_of(each.value) != kind], kind)
+        if len(fitting) < len(given):
+            self._leave_out(key, given, kind)
         if kind == "number":
-            return self._number(key, fitting)
+            return self._number(key, fitting, of=sum(each.value is not None for each in given))
         return self._object(key, fitting, depth) if kind == "object" else self._list(key, fitting, depth)
 
     def _kind(self, given: Sequence[Voice]) -> Kind:
-        """The kind to go by: the followed server's; else that of most, then numbers, objects, lists."""
+        """The kind to go by: the followed server's; else that of most, where words need more than half."""
         followed = self._followed(given)
         if followed is not None:
-            return _votes_as(followed.value)
+            return votes_as(followed.value)
         if self._numbers is None:
-            return _heaviest(given)
-        counts = Counter(kind_of(each.value) for each in given)
-        # max keeps the first of equals.
-        most = max(_FUSABLE, key=lambda kind: counts[kind])
-        return most if counts[most] else "other"
+            return heaviest_kind(given)
+        return kind_of_most(given)
 
     def _followed(self, given: Sequence[Voice]) -> Voice | None:
         """The voice to follow here; a null is followed only where nothing may come from others."""
@@ -108,7 +106,7 @@ class Walk:
 
     # -- numbers
 
-    def _number(self, key: str, given: Sequence[Voice]) -> object:
+    def _number(self, key: str, given: Sequence[Voice], *, of: int) -> object:
         numbers = [cast("float", each.value) for each in given]
         odd = outliers(numbers, self._tolerance) if self._robust else frozenset[int]()
         kept = [each for i, each in enumerate(given) if i not in odd]
@@ -116,8 +114,8 @@ class Walk:
         self.left_out += [LeftOut(given[i].server, key, f"{numbers[i]} {far}") for i in sorted(odd)]
         assert self._numbers is not None  # noqa: S101 - the kind is no number otherwise
         value = self._numbers([cast("float", each.value) for each in kept], [each.weight for each in kept])
-        self.rows.append(FusedRow(key, value, _servers(kept)))
-        self._compare(key, given, value)
+        self.rows.append(FusedRow(key, value, servers_of(kept)))
+        self._compare(key, given, value, of=of)
         return value
 
     # -- containers
@@ -132,6 +130,7 @@ class Walk:
             return self._agreed(key, given)
         empty = [each.server for each, fields in members if not fields]
         self.left_out += [LeftOut(server, key, "an object without fields") for server in empty]
+        members = self._in_one_unit(key, members)
         fused: dict[str, object] = {}
         for name in names:
             below = f"{key}.{name}" if key else f"{name}"
@@ -142,6 +141,25 @@ class Walk:
             else:
                 fused[name] = self.fuse(below, having, depth + 1)
         return fused
+
+    def _in_one_unit(
+        self, key: str, members: Sequence[tuple[Voice, dict[str, object]]]
+    ) -> Sequence[tuple[Voice, dict[str, object]]]:
+        """Without the numbers that stand beside another unit than the one that is taken."""
+        if len(members) < 2 or not any(may_tell(fields) for _, fields in members):
+            return members
+        odd: dict[str, set[str]] = {}
+        for name, told in units_told(members).items():
+            taken = self._followed(told) or heaviest(told)
+            for each in told:
+                if unit_said(each.value) != unit_said(taken.value):
+                    reason = f"in {each.value!s:.40}, where others are in {taken.value!s:.40}"
+                    self.left_out.append(LeftOut(each.server, f"{key}.{name}" if key else name, reason))
+                    odd.setdefault(each.server, set()).add(name)
+        return [
+            (each, {name: value for name, value in fields.items() if name not in odd.get(each.server, ())})
+            for each, fields in members
+        ]
 
     def _list(self, key: str, given: Sequence[Voice], depth: int) -> object:
         lists = [cast("list[object]", each.value) for each in given]
@@ -169,7 +187,7 @@ class Walk:
         self.rows += [FusedRow(f"{key}[{i}]", item, tuple(by)) for i, (item, by) in enumerate(items)]
         empty = [each.server for each, items in zip(given, lists, strict=True) if not items]
         self.left_out += [LeftOut(server, key, "an empty list") for server in empty]
-        for server in _servers(given):
+        for server in servers_of(given):
             if shares := [len(by) / len(given) for _, by in items if server in by]:
                 self._shares.setdefault(server, []).extend(shares)
         return [item for item, _ in items]
@@ -187,8 +205,8 @@ class Walk:
         self.left_out += [LeftOut(server, key, "an empty list") for server in empty]
         followed = self._followed(given) if self._whole else None
         order = _in_order(found, keys) if followed is None else keys[given.index(followed)]
-        reason = f"not in the answer of {self._follow}, which was taken whole"
-        beyond = [each for by, those in found.items() if by not in set(order) for each in those]
+        reason, kept = f"not in the answer of {self._follow}, which was taken whole", set(order)
+        beyond = [each for by, those in found.items() if by not in kept for each in those]
         self.left_out += [LeftOut(each.server, key, reason) for each in beyond]
         return [self.fuse(f"{key}[{i}]", found[by], depth + 1) for i, by in enumerate(order)]
 
@@ -206,42 +224,42 @@ class Walk:
         winner = followed or heaviest(said)
         split = self._compare(key, said, winner.value) or _told_of_itself(key)
         agreed = [each for each in said if not split or self._says(each.value, winner.value)]
-        self.rows.append(FusedRow(key, winner.value, _servers(agreed)))
+        self.rows.append(FusedRow(key, winner.value, servers_of(agreed)))
         return winner.value
 
-    def _compare(self, key: str, given: Sequence[Voice], chosen: object) -> bool:
-        """Note how far the sources agree; whether they disagree."""
+    def _compare(self, key: str, given: Sequence[Voice], chosen: object, *, of: int = 0) -> bool:
+        """Note how far the sources agree, `of` so many that said something; whether they disagree."""
         if _told_of_itself(key):
             return False
-        distinct = self._tally(given)
+        distinct = self._tally(given, max(of, len(given)))
         spread = self._spread(given)
         split = distinct > 1 if math.isnan(spread) else spread > self._tolerance
         if split:
             said = {each.server: each.value for each in given}
-            agreeing = _servers([each for each in given if self._says(each.value, chosen)])
+            agreeing = servers_of([each for each in given if self._says(each.value, chosen)])
             self.conflicts.append(Disagreement(key, said, spread, chosen, agreeing))
         return split
 
-    def _tally(self, given: Sequence[Voice]) -> int:
+    def _tally(self, given: Sequence[Voice], of: int) -> int:
         """Note for each source what share of all says the same; how many different things they say.
 
         What only one source gives says nothing of agreement.
         """
         keys = [meaning(each.value) for each in given]
         counts, values = Counter(keys), dict(zip(keys, (each.value for each in given), strict=True))
-        numbers = {key: cast("float", value) for key, value in values.items() if is_number(value)}
+        numbers = sorted((cast("float", its), key) for key, its in values.items() if is_number(its))
         same = dict(counts)
-        for key, number in numbers.items():
-            near = (other for other, its in numbers.items() if close(number, its, self._rules.tolerance))
-            same[key] = sum(counts[other] for other in near)
-        for each, key in zip(given, keys, strict=True) if len(given) > 1 else ():
-            self._shares.setdefault(each.server, []).append(same[key] / len(given))
+        near = neighbours([number for number, _ in numbers], self._rules.tolerance)
+        for (_, key), places in zip(numbers, near, strict=True):
+            same[key] = sum(counts[numbers[place][1]] for place in places)
+        for each, key in zip(given, keys, strict=True) if of > 1 else ():
+            self._shares.setdefault(each.server, []).append(same[key] / of)
         return len(counts)
 
     def _spread(self, given: Sequence[Voice]) -> float:
         if any(kind_of(each.value) != "number" for each in given):
             return math.nan
-        return float(relative_spread([cast("float", each.value) for each in given]))
+        return relative_spread([cast("float", each.value) for each in given])
 
     def _says(self, left: object, right: object) -> bool:
         if is_number(left) and is_number(right):
@@ -249,60 +267,22 @@ class Walk:
         return meaning(left) == meaning(right)
 
     def _leave_out(self, key: str, given: Sequence[Voice], kind: Kind) -> None:
+        """Put aside what is of another kind. It agrees with nobody but those who say the same."""
+        said = Counter(meaning(each.value) for each in given if each.value is not None)
         for each in given:
-            reason = f"{described(each.value)}, where others gave {WORDS[kind]}"
-            self.left_out.append(LeftOut(each.server, key, "null" if each.value is None else reason))
+            if each.value is None:
+                self.left_out.append(LeftOut(each.server, key, "null"))
+            elif kind_of(each.value) != kind:
+                reason = f"{described(each.value)}, where others gave {WORDS[kind]}"
+                self.left_out.append(LeftOut(each.server, key, reason))
+                share = said[meaning(each.value)] / said.total()
+                self._shares.setdefault(each.server, []).append(share)
 
 
 def _told_of_itself(key: str) -> bool:
     """Whether a field is what each source says of its own answer, so that others' need not be the same."""
     name = key.rpartition(".")[2]
     return name in TOLD_OF_ITSELF or name in MOMENTS
-
-
-_FUSABLE: tuple[Kind, ...] = ("number", "object", "list")
-
-
-def in_turn(voices: Sequence[Voice]) -> list[Voice]:
-    """By the servers' names, so that the order in which they answered does not matter."""
-    return sorted(voices, key=lambda voice: voice.server)
-
-
-def heaviest(said: Sequence[Voice]) -> Voice:
-    """One that says what weighs most; of equals what more say, then what the first says."""
-    winners = _most(said, meaning)
-    # `Rain` and `rain` are one in the count; which it is to be is counted again.
-    return _most(winners, alike)[0]
-
-
-def _most(said: Sequence[Voice], key: Callable[[object], Hashable]) -> list[Voice]:
-    support: dict[Hashable, list[Voice]] = {}
-    for each in said:
-        support.setdefault(key(each.value), []).append(each)
-    # max keeps the first of equals.
-    return max(support.values(), key=lambda those: (weight_of(those), len(those)))
-
-
-def weight_of(voices: Sequence[Voice]) -> float:
-    """What they weigh together, the same in whatever order."""
-    return math.fsum(voice.weight for voice in voices)
-
-
-def _heaviest(given: Sequence[Voice]) -> Kind:
-    """The kind of what weighs most, where numbers and words are of one kind: that of what can be voted on."""
-    weights: dict[Kind, tuple[float, int]] = {}
-    kinds: tuple[Kind, ...] = ("object", "list", "other")
-    for kind in kinds:
-        those = [each for each in given if each.value is not None and _votes_as(each.value) == kind]
-        weights[kind] = (weight_of(those), len(those))
-    if not any(count for _, count in weights.values()):
-        return "other"
-    return max(kinds, key=lambda kind: weights[kind])
-
-
-def _votes_as(value: object) -> Kind:
-    kind = kind_of(value)
-    return "other" if kind == "number" else kind
 
 
 def _in_order(found: Mapping[Hashable, object], lists: Sequence[Sequence[Hashable]]) -> list[Hashable]:
@@ -317,7 +297,3 @@ def _in_order(found: Mapping[Hashable, object], lists: Sequence[Sequence[Hashabl
 
 def _sorted(keys: Iterable[Hashable]) -> list[Hashable]:
     return list[Hashable](sorted(cast("Iterable[str]", keys)))
-
-
-def _servers(given: Sequence[Voice]) -> tuple[str, ...]:
-    return tuple(each.server for each in given)

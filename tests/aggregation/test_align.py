@@ -169,6 +169,40 @@ def test_an_alias_never_overwrites_a_field_that_is_there():
     assert fuse(answers(given), "first", rules=rules).value == given
 
 
+def test_a_unit_beside_the_only_number_is_that_numbers():
+    fused = fuse(
+        answers(
+            {"speed": 10, "direction": 270, "unit": "mph"}, {"speed": 16.1, "direction": 270, "unit": "km/h"}
+        )
+    )
+    assert fused.value == {"speed": pytest.approx(16.1, abs=0.1), "direction": 270, "unit": "km/h"}
+    assert not [conflict for conflict in fused.conflicts if conflict.key == "unit"]
+
+
+@pytest.mark.parametrize("method", ["mean", "median", "weighted", "vote", "merge"])
+@pytest.mark.parametrize(("odd", "unit"), [("kg", "m"), ("EUR", "USD"), ("imperial", "metric")])
+def test_numbers_in_units_that_do_not_convert_are_never_made_one(method, odd, unit):
+    fused = fuse(
+        answers({"value": 3, "unit": odd}, {"value": 5, "unit": unit}, {"value": 5, "unit": unit}), method
+    )
+    assert fused.value == {"value": 5, "unit": unit}
+    (part,) = [part for part in fused.left_out if part.key == "value"]
+    assert (part.server, part.reason) == ("a", f"in {odd}, where others are in {unit}")
+
+
+def test_a_difference_of_temperatures_is_not_converted_like_a_temperature():
+    given = {"temp_change_c": 2.0, "depth_change_m": 1.0}, {"temp_change_f": 3.6, "depth_change_ft": 3.28084}
+    fused = fuse(answers(*given))
+    assert fused.value == {"temp_change_c": 2.0, "depth_change_m": pytest.approx(1.0)}
+    assert fused.conflicts == ()
+
+
+def test_a_unit_that_only_one_text_names_is_told():
+    fused = fuse(answers({"t": "68 °F"}, {"t": 20}))
+    assert readings(fused) == [("a", "t", "text read as a number, its °F put aside")]
+    assert fused.conflicts
+
+
 # -- texts
 
 
@@ -183,6 +217,12 @@ def test_an_alias_never_overwrites_a_field_that_is_there():
         ("\N{MINUS SIGN}3 °C", -3, ("degC",)),
         ("80%", 80, ("percent",)),
         ("9007199254740993", 9007199254740993, ()),
+        ("1.234,5", 1234.5, ()),
+        ("1.234.567", 1234567, ()),
+        ("1 234,5 km", 1234.5, ("kilometer",)),
+        ("1\N{NO-BREAK SPACE}234", 1234, ()),
+        ("1'234.5", 1234.5, ()),
+        ("12,34,567", 1234567, ()),
     ],
 )
 def test_numbers_in_text_are_read(text, value, units):
@@ -190,10 +230,36 @@ def test_numbers_in_text_are_read(text, value, units):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "about 12", "12 monkeys", "1,23,4", "1.2.3", "12-13", "x" * 100, "1" * 99]
+    "text",
+    [
+        "",
+        "about 12",
+        "12 monkeys",
+        "1,23,4",
+        "1.2.3",
+        "12-13",
+        "1.234,5,6",
+        "1 23",
+        "1, 2",
+        "x" * 100,
+        "1" * 99,
+    ],
 )
 def test_what_is_not_clearly_a_number_is_not_read(text):
     assert number_of(text) is None
+
+
+def test_truth_values_in_text_count_where_another_source_gives_them():
+    fused = fuse(answers({"open": True}, {"open": "true"}, {"open": "No"}))
+    assert fused.value == {"open": True}
+    assert fused.conflicts[0].values == {"a": True, "b": True, "c": False}
+    assert fuse(answers({"open": "yes"}, {"open": "true"})).readings == ()
+
+
+def test_dates_are_read_alike_also_beside_what_is_none():
+    fused = fuse(answers({"at": "2026-07-28"}, {"at": "28.07.2026"}, {"at": "03/04/2026"}, {"at": "soon"}))
+    assert fused.value == {"at": "2026-07-28"}
+    assert fused.conflicts[0].values["c"] == "03/04/2026"
 
 
 def test_a_number_in_text_counts_where_others_give_numbers():
@@ -208,6 +274,9 @@ def test_a_number_in_text_counts_where_others_give_numbers():
     [
         ("2026-07-28", "2026-07-28"),
         ("28 July 2026", "2026-07-28"),
+        ("28/07/2026", "2026-07-28"),
+        ("07/28/2026", "2026-07-28"),
+        ("03.04.2026", "2026-04-03"),
         ("Tue, 28 Jul 2026", "2026-07-28"),
         ("July 28th, 2026", "2026-07-28"),
         ("2026/7/28", "2026-07-28"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from mcpnb.aggregation import Answer, Rules, fuse
+from mcpnb.aggregation.records import _worth_comparing
 
 
 def answers(*values, **options) -> list[Answer]:
@@ -128,6 +131,27 @@ def test_lists_that_are_no_records_keep_their_order():
     assert fuse(answers(["b", "a"], ["c", "b"])).value == ["b", "a", "c"]
 
 
-def test_thousands_of_records_are_joined_by_equality_when_likeness_would_take_too_long():
+def test_thousands_of_records_are_joined_by_equality():
     many = [[{"title": f"Document number {place} of many"} for place in range(600)] for _ in range(3)]
     assert len(fuse(answers(*many)).value) == 600
+
+
+def _title(place: int) -> str:
+    pick = random.Random(place)
+    return " ".join("".join(pick.choices("abcdefgh", k=5)) for _ in range(7))
+
+
+def test_among_thousands_a_misspelt_record_is_still_the_same():
+    titles = [_title(place) for place in range(800)]
+    misspelt = [f"{title[:9]}x{title[10:]}" for title in titles]
+    fused = fuse(answers([{"title": each} for each in titles], [{"title": each} for each in misspelt]))
+    assert len(fused.value) < 820
+
+
+@pytest.mark.parametrize("common", ["", "the annual report of the company of "])
+def test_comparing_records_does_not_take_the_square_of_their_number(common):
+    few, many = (
+        sum(1 for _ in _worth_comparing([f"{common}{_title(i % count)}".split() for i in range(2 * count)]))
+        for count in (1_000, 4_000)
+    )
+    assert many < 8 * few

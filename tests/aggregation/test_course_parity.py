@@ -71,3 +71,17 @@ def test_analyses_are_merged():
         "sentiment": "positive",
         "readability": 61.5,
     }
+
+
+def test_words_found_in_a_text_are_united_whatever_numbers_stand_beside_them():
+    fused = fuse(
+        gathered(
+            one={"words": 120, "lines": 9, "keywords": ["tea", "leaf"], "sentiment": {"label": "good"}},
+            two={"words": 120, "lines": 9, "keywords": ["tea", "cup"], "sentiment": {"label": "good"}},
+        )
+    )
+    assert (fused.method, fused.value["keywords"]) == ("merge", ["tea", "leaf", "cup"])
+    hourly = {"time": ["10:00", "11:00"], "temperature_c": [12.0, 13.0], "sky": ["sun", "rain"]}
+    assert fuse(gathered(one=hourly, two=hourly | {"temperature_c": [14.0, 15.0]})).value == hourly | {
+        "temperature_c": [13.0, 14.0]
+    }

@@ -21,8 +21,8 @@ class Weather:
     """A server whose answer is given, and which waits, fails and counts as told."""
 
     def __init__(self, name: str, answer: object, *, waits: bool = False, fails: str = "") -> None:
-        self.answer, self.fails, self.calls, self.cancelled = answer, fails, 0, False
-        self.gate = anyio.Event()
+        self.answer, self.fails, self.calls = answer, fails, 0
+        self.gate, self.cancelled = anyio.Event(), anyio.Event()
         if not waits:
             self.gate.set()
         self.made = MCPServer(name, log_level="ERROR")
@@ -33,7 +33,7 @@ class Weather:
         try:
             await self.gate.wait()
         except BaseException:
-            self.cancelled = True
+            self.cancelled.set()
             raise
         if self.fails:
             raise ServerToolError(self.fails)
@@ -76,6 +76,8 @@ async def test_a_quorum_is_enough_and_the_stragglers_are_cancelled():
         assert whole.value == {"place": "x", "t": 1}
         assert rows(whole)["slow"].outcome == "cancelled"
         assert "enough others had answered" in rows(whole)["slow"].error
+        with anyio.fail_after(10):
+            await servers["slow"].cancelled.wait()
         with pytest.raises(ValueError, match="quorum=3 cannot be reached with 2 servers"):
             await fleet.options(quorum=3).gather("weather", place="x")
 
@@ -102,6 +104,37 @@ async def test_all_failed_is_an_error_with_a_line_per_server():
             await fleet.gather("weather", place="x")
     assert "a is closed" in caught.value.reasons["a"]
     assert "b is closed" in str(caught.value)
+
+
+async def test_what_is_left_out_of_many_fields_is_told_in_short_and_kept_in_full():
+    fields = {f"f{place}": 10 for place in range(60)}
+    servers = {
+        "a": Weather("a", fields),
+        "b": Weather("b", fields),
+        "odd": Weather("odd", dict.fromkeys(fields, 900)),
+    }
+    async with client(servers) as fleet:
+        whole = await fleet.gather("weather", place="x")
+    told = rows(whole)["odd"].error
+    assert told == "f0, f1, f2, f3, f4, f5 and 54 more: 900 is far from what the others gave"
+    assert {part.key for part in whole.left_out} == set(fields)
+
+
+async def test_a_tool_that_changed_everywhere_is_told_in_a_line_per_server(tmp_path):
+    async with client({"a": Weather("a", {"t": 1})}, pin=tmp_path / "pins.json"):
+        pass
+    other = MCPServer("a", log_level="ERROR")
+
+    @other.tool()
+    def weather(place: str, days: int) -> str:
+        return "never called"
+
+    async with MultiServerClient({"a": other}, pin=tmp_path / "pins.json") as fleet:
+        with pytest.raises(mcpnb.NoServerAvailable) as caught:
+            await fleet.gather("weather", place="x", days=1)
+    assert "\n" not in caught.value.reasons["a"]
+    assert caught.value.reasons["a"].startswith("it changed since it was approved (its arguments were")
+    assert caught.value.reasons["a"].endswith("approve('weather') takes it")
 
 
 async def test_kept_answers_are_used_and_count_as_older():
@@ -180,6 +213,7 @@ async def test_units_in_an_output_schema_are_believed():
     [
         ({"method": "avg"}, "Known methods: concat, mean, median"),
         ({"fuse": "medain"}, "Did you mean median"),
+        ({"fuse": "mean", "method": "vote"}, "two names of one option"),
         ({"quorum": 0}, "quorum must be a whole number of at least 1"),
         ({"quorum": True}, "quorum must be"),
     ],

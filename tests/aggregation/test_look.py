@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from mcpnb.aggregation import Answer, Trust, fuse
 from mcpnb.notebook import aggregates
+from mcpnb.notebook.disagreements import in_words
 from mcpnb.notebook.frames import disagreements_frame, sources_frame
 from mcpnb.notebook.plots import png
 from mcpnb.notebook.results import Aggregate
@@ -96,12 +99,57 @@ def test_the_card_has_answer_sources_and_conflicts():
         "Sources",
         "Where they disagree",
         "2 other answers",
-        "Reliability",
+        "reliability</th>",
         "no answer within",
     ):
         assert words in bundle["text/html"], words
     assert "they disagree on t" in bundle["text/plain"]
     assert bundle["text/html"].count("≠") == 2
+
+
+def card(*values: object, **options) -> str:
+    return aggregates.aggregate_html(aggregate(*values, **options))
+
+
+def test_each_field_of_the_answer_stands_beside_who_gave_it():
+    core = replace(
+        aggregate({"t": 1.0, "sky": "x"}, {"t": 2.0, "sky": "x"}), results={"s0": None, "s1": None}
+    )
+    html = aggregates.aggregate_html(core)
+    assert '<th scope="col">Field</th>' in html
+    assert html.index('title="1.5"') < html.index("<bdi>s0</bdi>")
+    nested = replace(aggregate({"a": {"t": 1}}, {"a": {"t": 1}}), results={"s0": None, "s1": None})
+    assert "who gave what" in aggregates.aggregate_html(nested)
+
+
+def test_numbers_that_differ_are_drawn_on_a_line_with_a_dot_per_source():
+    html = card(*({"t": value} for value in (20, 20.5, 21, 95)))
+    line = html[html.index('class="mcpnb-dots"') :]
+    assert line.count("<circle") == 4
+    assert line.count('class="mcpnb-chosen"') == 1
+    assert "s3 95" in line
+    assert "<circle" not in card({"t": "x"}, {"t": "y"})
+    assert card({"t": 10**400}, {"t": 10**401}).count("<circle") == 2
+
+
+def test_of_many_sources_those_that_say_the_same_stand_together():
+    html = card(*({"sky": "rain" if place % 5 else "sun"} for place in range(50)))
+    assert "Said by" in html
+    assert "40 of 50" in html
+    assert "38 more servers" in html
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("rain", "rain"), ("1", '"1"'), ("", '""'), ("true", '"true"'), (" x", '" x"'), (1, "1"), ([1], "[1]")],
+)
+def test_texts_stand_without_quotes_unless_they_would_be_taken_for_something_else(value, words):
+    assert in_words(value) == words
+
+
+def test_remarks_stand_below_the_sources_beside_their_server():
+    html = card({"t": 1}, {"t": 9}, extra=(DOWN,))
+    assert '<dd><span class="mcpnb-str">no answer within 0.5 s</span></dd>' in html
 
 
 def test_what_servers_sent_is_text_everywhere():

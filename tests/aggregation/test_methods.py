@@ -33,6 +33,18 @@ def test_nobody_is_left_out_where_nothing_tells_who_is_off(numbers):
     assert fuse(answers(*numbers), "mean").left_out == ()
 
 
+def test_words_of_more_than_half_are_not_overruled_by_a_number():
+    fused = fuse(answers({"uv": "low", "t": 1}, {"uv": "low", "t": 1}, {"uv": 3, "t": 1}), "mean")
+    assert fused.value == {"uv": "low", "t": 1}
+    assert fuse(answers({"uv": "low", "t": 1}, {"uv": 3, "t": 1}), "mean").value == {"uv": 3, "t": 1}
+
+
+def test_who_gave_something_else_counts_against_agreement():
+    fused = fuse(answers(3, {"t": 3}, [3], "three", None))
+    assert (fused.value, fused.confidence) == (3, pytest.approx(1 / 4))
+    assert [fused.trust[server].agreement for server in "bcd"] == [pytest.approx(1 / 4)] * 3
+
+
 def test_a_median_is_the_number_in_the_middle():
     assert fuse(answers(1, 2, 1000), "median").value == 2
     assert fuse(answers(1, 2, 3, 1000), "median").value == 2.5

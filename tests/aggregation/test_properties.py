@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import math
 import re
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcpnb.aggregation import METHODS, Answer, Fused, fuse
-from mcpnb.aggregation.numbers import average
+from mcpnb.aggregation.numbers import average, close, neighbours, relative_spread
 from mcpnb.aggregation.shapes import alike
 from mcpnb.aggregation.units import convert
 
@@ -225,6 +226,38 @@ def test_every_record_of_every_source_is_in_a_concat_or_left_out(them):
 def test_fifty_servers_are_fused_like_two(value, method):
     fused = fuse(answers_of([value] * 50), method)
     assert {server for row in fused.rows for server in row.servers} <= {f"s{i}" for i in range(50)}
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.lists(values, min_size=2, max_size=6).flatmap(
+        lambda few: st.lists(st.sampled_from(few), min_size=50, max_size=50)
+    ),
+    methods,
+)
+def test_fifty_servers_that_say_different_things_do_not_raise(them, method):
+    fused = fuse(answers_of(them), method)
+    seen = {server for row in fused.rows for server in row.servers}
+    seen |= {server for conflict in fused.conflicts for server in conflict.values}
+    assert seen | {each.server for each in fused.left_out} == {f"s{i}" for i in range(50)}
+
+
+@patient
+@given(st.lists(finite, min_size=1, max_size=12, unique=True), st.floats(0, 0.99))
+def test_numbers_close_to_each_other_are_found_without_comparing_each_with_each(them, tolerance):
+    ordered = sorted(them)
+    near = [[other for other in ordered if close(number, other, tolerance)] for number in ordered]
+    assert [[ordered[place] for place in places] for places in neighbours(ordered, tolerance)] == near
+
+
+@patient
+@given(st.lists(finite, min_size=1, max_size=7))
+def test_what_is_worked_out_in_floats_is_what_fractions_give(them):
+    exact = sum(map(Fraction, them)) / len(them)
+    assert average(them) == pytest.approx(float(exact), rel=1e-12, abs=1e-12)
+    assert relative_spread(them) == pytest.approx(
+        relative_spread([number * Fraction(10) ** 200 for number in them]), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("method", [None, *METHODS])
