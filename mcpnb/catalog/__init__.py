@@ -8,7 +8,7 @@ from mcpnb.catalog.book import Catalog
 from mcpnb.catalog.checking import preload
 from mcpnb.catalog.choices import Choices
 from mcpnb.catalog.documents import Documents
-from mcpnb.catalog.entry import Entry, ToolEntry
+from mcpnb.catalog.entry import Draft, Entry, ToolEntry, draft
 from mcpnb.catalog.merging import MergedEntry
 from mcpnb.catalog.parameters import Parameter
 from mcpnb.catalog.pins import Pin, Pins
@@ -22,6 +22,7 @@ __all__ = [
     "Choices",
     "Conflict",
     "Documents",
+    "Draft",
     "Entry",
     "Kind",
     "MergedEntry",
@@ -30,5 +31,6 @@ __all__ = [
     "Pins",
     "Resolution",
     "ToolEntry",
+    "draft",
     "preload",
 ]

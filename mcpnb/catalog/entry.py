@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, cast
 
 from mcpnb.catalog.parameters import Parameter, mapping, read
@@ -13,6 +14,8 @@ from mcpnb.model import ToolRef
 
 if TYPE_CHECKING:
     from mcp_types import Tool
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 UNREADABLE = "unreadable:"
 """How the fingerprint of a schema starts that is no JSON (a cycle, an object); it equals no other."""
@@ -75,8 +78,25 @@ class ToolEntry(Entry):
         return arguments
 
 
-def from_tool(server: str, tool: Tool, *, server_version: str | None = None) -> ToolEntry:
-    """The catalog's entry for a tool of a listing."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What takes time to find out about a tool, and depends on nothing but its schemas."""
+
+    digest: str | None
+    """Of the schemas; None when they are no JSON."""
+    parameters: tuple[Parameter, ...]
+
+
+def draft(tool: Tool) -> Draft:
+    """What can be known of a tool before it is known whose it is."""
+    return Draft(_digest(tool.input_schema, tool.output_schema), read(tool.input_schema))
+
+
+def from_tool(
+    server: str, tool: Tool, *, server_version: str | None = None, drafted: Draft | None = None
+) -> ToolEntry:
+    """The catalog's entry for a tool of a listing; `drafted` is what `draft` gave for it, if it was asked."""
+    known = drafted or draft(tool)
     hints = tool.annotations
     read_only = bool(hints and hints.read_only_hint)
     ref = ToolRef(server, tool.name)
@@ -91,39 +111,43 @@ def from_tool(server: str, tool: Tool, *, server_version: str | None = None) -> 
         idempotent=read_only or bool(hints and hints.idempotent_hint),
         # The protocol's default: what says nothing may destroy.
         destructive=not read_only and not (hints and hints.destructive_hint is False),
-        fingerprint=fingerprint(ref, tool.input_schema, tool.output_schema),
-        parameters=read(tool.input_schema),
+        fingerprint=known.digest or f"{UNREADABLE}{ref}",
+        parameters=known.parameters,
     )
 
 
 def tools_of(
-    server: str, tools: Iterable[Tool], version: str | None
+    server: str, tools: Sequence[Tool], version: str | None, drafts: Sequence[Draft] | None = None
 ) -> tuple[dict[str, ToolEntry], list[str]]:
     """The entries of a listing by name, and the names that it has more than once (the first one counts)."""
     found: dict[str, ToolEntry] = {}
     doubled: dict[str, None] = {}
-    for tool in tools:
+    for tool, drafted in zip(tools, drafts or repeat(None, len(tools)), strict=True):
         if tool.name in found:
             doubled[tool.name] = None
         else:
-            found[tool.name] = from_tool(server, tool, server_version=version)
+            found[tool.name] = from_tool(server, tool, server_version=version, drafted=drafted)
     return found, list(doubled)
 
 
 def fingerprint(ref: ToolRef, inputs: object, outputs: object = None) -> str:
     """A digest of the canonical JSON of both schemas, or of whatever else tells two capabilities apart."""
+    return _digest(inputs, outputs) or f"{UNREADABLE}{ref}"
+
+
+def _digest(inputs: object, outputs: object) -> str | None:
     parts = [inputs] if outputs is None else [inputs, outputs]
     try:
         text = "\n".join(canonical(part) for part in parts)
     except (RecursionError, TypeError, ValueError):
-        return f"{UNREADABLE}{ref}"
+        return None
     # 128 bits: a server must not be able to craft two schemas of one fingerprint.
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def canonical(schema: object) -> str:
     """JSON text that is equal for schemas that mean the same by their JSON: key order, 1 and 1.0."""
-    return json.dumps(_normal(schema), sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(_normal(schema))
 
 
 def _normal(value: object) -> object:

@@ -82,7 +82,7 @@ def _annotation(schema: Mapping[str, object], root: Mapping[str, object], depth:
     if depth > _MAX_DEPTH:
         return "Any"
     if isinstance(reference := schema.get("$ref"), str):
-        return _annotation(_local(reference, root), root, depth + 1)
+        return _annotation(local(reference, root), root, depth + 1)
     if choices := _choices(schema):
         return choices
     for keyword in ("anyOf", "oneOf"):
@@ -114,7 +114,7 @@ def _union(words: object) -> str:
     return "Any" if "Any" in unique else " | ".join(unique)
 
 
-def _local(reference: str, root: Mapping[str, object]) -> Mapping[str, object]:
+def local(reference: str, root: Mapping[str, object]) -> Mapping[str, object]:
     """What a reference inside the same document points to; other documents are never looked at."""
     if not reference.startswith("#/"):
         return {}

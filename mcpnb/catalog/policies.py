@@ -135,5 +135,5 @@ def policy_of(name: str) -> Policy:
     """
     if name in POLICIES:
         return POLICIES[name]
-    near = "".join(f" Did you mean {each}?" for each in suggest(name, POLICIES, n=1))
+    near = "".join(f" Did you mean {each}?" for each in suggest(str(name), POLICIES, n=1))
     raise ValueError(f"unknown conflict policy {name!r}.{near} Known policies: {', '.join(POLICIES)}.")

@@ -35,7 +35,7 @@ class Section(Generic[EntryT]):
         self.kind: Kind = kind
         self._judge, self._position = judge, position
         self.index = Index[EntryT]()
-        self.choices: dict[str, Choice] = {}
+        self._choices: dict[str, Choice] = {}  # of names that more than one server has, or had
         self._offers: dict[str, dict[str, EntryT]] = {}
 
     def offers(self, server: str) -> Mapping[str, EntryT]:
@@ -88,17 +88,30 @@ class Section(Generic[EntryT]):
     def conflicts(self) -> list[Conflict]:
         """The names that now mean one of several different things."""
         # A copy: a notebook's thread looks while the loop takes listings in.
-        return [choice.conflict for choice in list(self.choices.values()) if choice.conflict]
+        return [choice.conflict for choice in list(self._choices.values()) if choice.conflict]
+
+    def choice(self, name: str) -> Choice | None:
+        """What a name means; None when nobody offers it."""
+        if found := self._choices.get(name):
+            return found
+        entries = self.named(name)
+        return self._judge(self.kind, name, entries, 0.0) if entries else None
 
     def settle(self, name: str, at: float) -> Event | None:
-        """Judge a name anew; the event tells of a conflict that came, changed or went."""
-        before = self.choices.pop(name, None)
+        """Judge a name anew; the event tells of a conflict that came, changed or went.
+
+        What only one server has is judged when it is asked for: servers may list ten thousand tools, and
+        there is nothing to tell of them.
+        """
+        before = self._choices.pop(name, None)
         was = before.conflict if before else None
+        if was is None and len(self.index.named(name)) == 1:
+            return None
         if entries := self.named(name):
             choice = self._judge(self.kind, name, entries, at)
             if was and choice.conflict and replace(choice.conflict, at=was.at) == was:
                 choice = replace(choice, conflict=was)
-            self.choices[name] = choice
+            self._choices[name] = choice
             now = choice.conflict
         else:
             now = None

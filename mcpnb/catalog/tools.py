@@ -40,9 +40,6 @@ class Tools(Section[ToolEntry]):
         event = super().settle(name, at)
         self._resolutions.pop(name, None)
         self._demanded.clear()
-        choice = self.choices.get(name)
-        if choice and (found := self._resolution(name, choice, choice.servers, choice.note())):
-            self._resolutions[name] = found
         return event
 
     def resolve(self, name: str, version: str | None) -> Resolution | None:
@@ -55,12 +52,12 @@ class Tools(Section[ToolEntry]):
             if pairs[1:]:
                 raise AmbiguousTool(name, [entry.server for entry in pairs])
             return self._pair(pairs[0])
-        if version is not None and (choice := self.choices.get(name)):
+        if version is not None and (choice := self.choice(name)):
             return self._demanding(name, choice, version)
         if found := self._resolutions.get(name):
             return found
-        if choice := self.choices.get(name):
-            raise self._refused(name, choice.servers)
+        if choice := self.choice(name):
+            return self._resolved(name, choice)
         return None
 
     def at(self, name: str, server: str) -> Resolution | None:
@@ -78,7 +75,7 @@ class Tools(Section[ToolEntry]):
 
     def selected(self, entry: ToolEntry) -> bool:
         """Whether a bare name means (also) this entry."""
-        choice = self.choices.get(entry.name)
+        choice = self.choice(entry.name)
         return choice is not None and entry.server in choice.servers
 
     def fingerprint(self, entry: Entry) -> str:
@@ -113,6 +110,14 @@ class Tools(Section[ToolEntry]):
         named = self.index.named(name)
         entry = merged([named[server] for server in allowed]) if choice.merged else named[allowed[0]]
         return Resolution(entry, self._tuples.setdefault(allowed, allowed), note)
+
+    def _resolved(self, name: str, choice: Choice) -> Resolution:
+        """What the policy chose, kept for the next call."""
+        found = self._resolution(name, choice, choice.servers, choice.note())
+        if found is None:
+            raise self._refused(name, choice.servers)
+        self._resolutions[name] = found
+        return found
 
     def _demanding(self, name: str, choice: Choice, version: str) -> Resolution:
         """The best ranked group that has such a version."""

@@ -58,6 +58,11 @@ def argument_error(tool: str, errors: Sequence[ValidationError]) -> ArgumentErro
     return ArgumentError(tool, field, problem + (f" (and {more} more)" if more else ""))
 
 
+def explained(error: ValidationError) -> tuple[str, str]:
+    """The field that an error is about (`a.b[0].c`, empty for the whole), and the problem."""
+    return _explain(error, 0)
+
+
 def _telling(error: ValidationError) -> tuple[int, int, str]:
     rule = str(error.validator)
     rank = _TELLING.index(rule) if rule in _TELLING else len(_TELLING)
@@ -124,12 +129,17 @@ def _no_way(error: ValidationError, field: str, depth: int) -> tuple[str, str]:
     if len(only_kinds) == len(forms) and all(not part.path for part in only_kinds):
         kinds = [kind for part in only_kinds for kind in _as_list(part.validator_value)]
         return field, _wrong_type(error.instance, kinds)
-    nearest = min(forms.values(), key=lambda parts: (_is_other_kind(parts), len(parts)))
+    nearest = min(forms.values(), key=lambda parts: (_is_other_kind(parts), _says_other(parts), len(parts)))
     worst = min(nearest, key=_telling)
     if depth >= _MAX_DEPTH:
         return field, "fits none of the allowed forms"
     inner, problem = _explain(worst, depth + 1)
     return inner, f"{problem} (the nearest of {len(forms)} allowed forms)"
+
+
+def _says_other(parts: list[ValidationError]) -> bool:
+    """Whether a constant tells that another form is meant."""
+    return any(part.validator == "const" for part in parts)
 
 
 def _is_other_kind(parts: list[ValidationError]) -> bool:
