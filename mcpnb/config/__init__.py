@@ -17,7 +17,7 @@ from .place import ConfigErrors, ConfigWarning
 from .redact import MASK, redact
 from .servers import ServerConfig, TransportName, secrets_of
 from .sources import load
-from .variables import Ask, Prompt
+from .variables import Ask, Prompt, ask_in_terminal
 
 __all__ = [
     "INHERITED",
@@ -29,6 +29,7 @@ __all__ = [
     "Prompt",
     "ServerConfig",
     "TransportName",
+    "ask_in_terminal",
     "child_environment",
     "hush",
     "load",

@@ -112,6 +112,8 @@ class ServerConfig:
     """stdio: variables taken out of the child's environment."""
     hidden: frozenset[str] = frozenset()
     """Secrets that variables or inputs put anywhere in it, to hide wherever they appear."""
+    version: str | None = None
+    """What it is said to be by whoever listed it; None takes what the server says itself."""
     unsupported: str | None = None
     """Why it cannot be connected by this version of mcpnb, although its configuration is valid."""
 
@@ -134,6 +136,7 @@ class ServerConfig:
             max_in_flight=self.max_in_flight,
             rate_limit=self.rate_limit,
             max_queue=self.max_queue,
+            version=self.version,
         )
 
     @property
@@ -151,7 +154,7 @@ class ServerConfig:
 
     def __repr__(self) -> str:
         default = {field.name: field.default for field in fields(self)}
-        said = ("env", "cwd", "headers", "timeout", *OWN_KEYS, "disabled", "source", "unsupported")
+        said = ("env", "cwd", "headers", "timeout", *OWN_KEYS, "version", "disabled", "source", "unsupported")
         extras = [
             redact(f"{name}={value!r}", self.hidden)
             for name in said
@@ -207,7 +210,7 @@ def _normalise(config: ServerConfig) -> None:
         "headers": _texts(config.headers, "headers"),
         "tags": frozenset(checks.strings(_listed(config.tags), "tags")),
     }
-    for name in ("command", "cwd", "url", "region", "replicas"):
+    for name in ("command", "cwd", "url", "region", "replicas", "version"):
         value: object = getattr(config, name)
         made[name] = None if value is None else checks.text(value, name)
     for name, value in made.items():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
+
+import mcpnb
+from mcpnb.config import Prompt
 
 DOCUMENT = {
     "inputs": [
@@ -64,3 +68,24 @@ def test_a_kernel_asks_its_front_end_once_for_each_input(kernel: BlockingKernelC
     assert sorted(asked) == [("API key: ", True), ("Region [eu, us] (empty: eu): ", False)]
     assert "http://eu.h/ True" in said
     assert "hunter22" not in said
+
+
+def test_a_server_that_is_added_asks_where_the_user_waits_and_not_where_all_calls_run() -> None:
+    asked: list[tuple[Prompt, threading.Thread]] = []
+
+    def ask(prompt: Prompt) -> str:
+        asked.append((prompt, threading.current_thread()))
+        return "hunter22"
+
+    entry = {"command": "no-such-command", "args": ["--token", "${input:api-key}"]}
+    more = {"inputs": DOCUMENT["inputs"], "servers": {"more": entry}}
+    with mcpnb.connect({}, name="asking", ask=ask) as fleet:
+        fleet.add("more", more)
+        ((prompt, thread),) = asked
+        assert (prompt.id, prompt.password) == ("api-key", True)
+        assert thread is threading.current_thread()
+        with pytest.raises(mcpnb.ConfigError, match="already a server of that name"):
+            fleet.add("more", more)
+        assert len(asked) == 1
+        assert fleet.client.configs == []
+        assert "hunter22" not in repr(fleet.client.members["more"].config)
