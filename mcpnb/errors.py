@@ -14,7 +14,9 @@
     ├── CallTimeout            the call's one deadline passed
     ├── ServerDisconnected     the server went away while it worked on the call
     ├── ToolError              the tool itself said no; carries its result
-    └── StrategyError          a routing strategy that is unknown, misconfigured or misbehaves
+    ├── StrategyError          a routing strategy that is unknown, misconfigured or misbehaves
+    ├── RecordingError         a recording that cannot be made, or read: names file and line
+    └── NotRecorded            a call that a recording has no answer for: names the nearest it has
 
 Attributes carry the facts. The message says what happened, why, and what to do next.
 """
@@ -36,7 +38,9 @@ __all__ = [
     "DiscoveryError",
     "McpnbError",
     "NoServerAvailable",
+    "NotRecorded",
     "Overloaded",
+    "RecordingError",
     "ServerDisconnected",
     "StrategyError",
     "ToolChanged",
@@ -47,6 +51,9 @@ __all__ = [
 
 class McpnbError(Exception):
     """The root of the tree. In IPython it shows as one readable line instead of a traceback."""
+
+    attempts = 0
+    """Attempts that were sent for the call that raised it; 0 when nothing was sent, or it was no call."""
 
     def _render_traceback_(self) -> list[str]:
         """IPython's hook: what a cell shows. `mcpnb.tb()` prints the whole traceback."""
@@ -99,7 +106,19 @@ class ConfigError(McpnbError):
 
 
 class DiscoveryError(McpnbError):
-    """A discovery backend that cannot be used."""
+    """A discovery backend that cannot be used.
+
+    Attributes:
+        backend: Which one, as it is shown, without secrets.
+        problem: What is wrong.
+        lasting: Whether waiting will not help: a wrong address, no such record, something not installed.
+    """
+
+    def __init__(
+        self, problem: str, *, backend: str | None = None, fix: str | None = None, lasting: bool = False
+    ) -> None:
+        self.problem, self.backend, self.fix, self.lasting = problem, backend, fix, lasting
+        super().__init__((f"{backend}: " if backend else "") + problem + (f" {fix}" if fix else ""))
 
 
 class ConnectError(McpnbError):
@@ -230,6 +249,42 @@ class StrategyError(McpnbError):
         near = _did_you_mean(suggest(strategy, known))
         listed = f" Known strategies: {', '.join(known)}." if known else ""
         super().__init__(f"strategy {strategy!r}: {problem}.{near}{listed}")
+
+
+class RecordingError(McpnbError):
+    """A recording that cannot be made, or read.
+
+    Attributes:
+        path: The file.
+        line: Which of its lines, from 1; None where it is none in particular.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, path: str, problem: str, *, line: int | None = None) -> None:
+        self.path, self.problem, self.line = path, problem, line
+        where = path if line is None else f"{path}:{line}"
+        super().__init__(f"{where}: {problem}")
+
+
+class NotRecorded(McpnbError):
+    """A call that a recording has no answer for. Nothing was sent: a replay has nobody to send to.
+
+    Attributes:
+        tool: What was asked for.
+        arguments: With which arguments, as JSON.
+        server: The one server that was asked for; None for any.
+        nearest: Recorded arguments that are most like these, as JSON; nearest first.
+    """
+
+    def __init__(
+        self, tool: str, arguments: str, path: str, *, server: str | None = None, nearest: Iterable[str] = ()
+    ) -> None:
+        self.tool, self.arguments, self.path, self.server = tool, arguments, path, server
+        self.nearest = tuple(nearest)
+        where = "" if server is None else f" from {server}"
+        found = "".join(f"\n  {each}" for each in self.nearest)
+        near = f" Recorded nearest:{found}" if found else f" It has no call of {tool!r}."
+        super().__init__(f"{path} has no answer{where} to {tool}({arguments}).{near}")
 
 
 def flatten(error: BaseException) -> list[BaseException]:

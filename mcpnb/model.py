@@ -112,7 +112,7 @@ class CallOptions:
     """Take the answer from the cache when it is there: a number is its age in seconds at most. None takes the
     fleet's."""
     fuse: str | Callable[..., object] | None = None
-    """The same as `method`."""
+    """Another name of `method`, for those who read `options(fuse="median")`; the two are always equal."""
     method: str | Callable[..., object] | None = None
     """How `gather` fuses the answers: a method's name, or a callable that gets copies of the answers and
     runs in a thread of its own. None takes what is declared for the tool, else goes by their shape."""

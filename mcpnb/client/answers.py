@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from mcpnb.aggregation import Answer, Fused, Rules, Trust, fuse, reported_confidence, units_in
 from mcpnb.catalog import ToolEntry
 from mcpnb.client.cache import Hit
-from mcpnb.errors import ArgumentError, McpnbError, NoServerAvailable
+from mcpnb.errors import ArgumentError, McpnbError, NoServerAvailable, ToolChanged
 from mcpnb.fanout import SourceOutcome
 from mcpnb.result import Aggregate, Result, Source
 from mcpnb.routing import Finish
@@ -16,6 +16,10 @@ from mcpnb.routing.call import Call
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
+
+_REMARKS: Final = 8
+_PLACES: Final = 6
+"""Remarks on a source, and fields that share one, which are told in its row; `Aggregate.left_out` has all."""
 
 
 def answer(entry: ToolEntry, finish: Finish, note: str, *, raise_on_error: bool) -> Result:
@@ -89,6 +93,7 @@ def fused(
         rows=whole.rows,
         confidence=whole.confidence,
         alternatives=whole.alternatives,
+        left_out=whole.left_out,
     )
 
 
@@ -114,7 +119,7 @@ def _source(outcome: SourceOutcome[Result], whole: Fused) -> Source:
         latency=outcome.latency,
         confidence=0.0 if trust is None else trust.confidence,
         error=_why_not(outcome, whole),
-        note="; ".join(_about(r.key, r.what) for r in whole.readings if r.server == outcome.server),
+        note=_told((r.key, r.what) for r in whole.readings if r.server == outcome.server),
         trust=trust,
     )
 
@@ -125,12 +130,24 @@ def _why_not(outcome: SourceOutcome[Result], whole: Fused) -> str:
         return _reason(outcome)
     if outcome.kind == "cancelled":
         return "given up, since enough others had answered"
-    parts = [part for part in whole.left_out if part.server == outcome.server]
-    return "; ".join(_about(part.key, part.reason) for part in parts)
+    return _told((part.key, part.reason) for part in whole.left_out if part.server == outcome.server)
 
 
-def _about(key: str, words: str) -> str:
-    return f"{key}: {words}" if key else words
+def _told(remarks: Iterable[tuple[str, str]]) -> str:
+    """Remarks about fields in one line; what is said of many fields is said once."""
+    places: dict[str, list[str]] = {}
+    for key, words in remarks:
+        places.setdefault(words, []).append(key)
+    told = [f"{_listed(keys)}: {words}" if any(keys) else words for words, keys in places.items()]
+    return "; ".join(told[:_REMARKS]) + _more(len(told) - _REMARKS)
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_PLACES]) + _more(len(keys) - _PLACES)
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
 
 
 def _nobody(tool: str, outcomes: Sequence[SourceOutcome[Result]]) -> McpnbError:
@@ -144,6 +161,9 @@ def _reason(outcome: SourceOutcome[Result]) -> str:
     """Why one server gave nothing: in one line, also where nobody could be asked at all."""
     if isinstance(outcome.error, NoServerAvailable):
         return outcome.error.reasons.get(outcome.server, str(outcome.error))
+    if isinstance(outcome.error, ToolChanged):
+        changed = outcome.error.changes.get(outcome.server, "")
+        return f"it changed since it was approved ({changed}); approve({outcome.error.tool!r}) takes it"
     return str(outcome.error or outcome.kind)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mcpnb.client.client_options import check_answering
 from mcpnb.errors import ConfigError, McpnbError
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def answering(
 
     Raises:
         ConfigError: A root is no folder.
+        TypeError: What is to answer cannot.
     """
+    check_answering(on_elicit, on_sample, roots)
     if on_elicit is None and on_sample is None and roots is None:
         return None
     from mcpnb.connection import Answering  # noqa: PLC0415 - the SDK takes a second to import
@@ -39,7 +42,9 @@ async def change_roots(
 
     Raises:
         ConfigError: A root is no folder, or there were none to change.
+        TypeError: They are no list.
     """
+    check_answering(None, None, roots)
     if answering is None or answering.roots is None:
         fix = "Connect with roots=[...]; it may be empty."
         raise ConfigError("servers have not been told of any roots.", key="roots", fix=fix)

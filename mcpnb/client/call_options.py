@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from typing import Any, cast
 
@@ -30,13 +30,20 @@ def changed(options: CallOptions, changes: dict[str, Any]) -> CallOptions:
             raise TypeError(f"there is no call option {name!r}; did you mean: {near}?")
     if "tags" in changes:
         changes["tags"] = _tags(changes["tags"])
-    if "fuse" in changes:
-        changes["method"] = changes["fuse"]
+    changes |= _fusion(changes)
     _check(changes)
     made = replace(options, **changes)
     if made.strict and made.region is None:
         raise ValueError("strict=True keeps a call in its region: say which with region=")
     return made
+
+
+def _fusion(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`fuse` and `method`, which are two names of one option."""
+    given = [changes[name] for name in ("fuse", "method") if name in changes]
+    if len(given) == 2 and given[0] != given[1]:
+        raise ValueError("fuse= and method= are two names of one option: give one of them")
+    return {"fuse": given[0], "method": given[0]} if given else {}
 
 
 def _check(changes: dict[str, Any]) -> None:

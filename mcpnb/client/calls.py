@@ -15,29 +15,34 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mcpnb.aggregation import DECLARED
 from mcpnb.catalog import Catalog, Resolution, ToolEntry
 from mcpnb.client.answers import answer, fused, kept_answer, size_of
+from mcpnb.client.arguments import carried
 from mcpnb.client.cache import Cache, Hit, Key, canonical
-from mcpnb.client.documents import Job
+from mcpnb.client.discovered import Discovered
+from mcpnb.client.documents import Job, Question
 from mcpnb.client.driver import Driver
 from mcpnb.client.fallback import Fallbacks
 from mcpnb.client.ledger import Ledger
 from mcpnb.client.membership import Membership
+from mcpnb.client.taps import Taps
 from mcpnb.client.telemetry import CallSpan, Telemetry
 from mcpnb.errors import (
     AmbiguousTool,
     CallTimeout,
     ConnectError,
+    McpnbError,
     NoServerAvailable,
     ServerDisconnected,
     ToolChanged,
     ToolError,
     ToolNotFound,
 )
-from mcpnb.fanout import beside, fan_out
+from mcpnb.fanout import fan_out
 from mcpnb.metrics import AttemptLog, summaries_by_server
 from mcpnb.model import Alternative, Attempt, CallOptions, Outcome, Request, Requirement, ToolRef
 from mcpnb.result import Aggregate, Result
 from mcpnb.routing import Finish
 from mcpnb.routing.call import Call
+from mcpnb.threads import beside
 
 if TYPE_CHECKING:
     from mcpnb.client.membership import Link
@@ -51,6 +56,12 @@ class _Job(NamedTuple):
 
     tools: Mapping[str, tuple[ToolEntry, dict[str, Any]]]
     on_progress: Callable[[float, float | None, str | None], object] | None = None
+
+    @property
+    def question(self) -> Question:
+        """See `documents.Job`."""
+        name, (_, arguments) = next(iter(self.tools.items()))  # the others stand in for it
+        return Question("tool", name, arguments)
 
     async def send(self, connection: Link, tool: str) -> Outcome:
         """See `documents.Job`."""
@@ -66,6 +77,7 @@ class Calls:
     catalog: Catalog
     members: Membership
     cache: Cache
+    discovery: Discovered
     log: AttemptLog
     timeout: float | None
     check_open: Callable[[], None]
@@ -75,10 +87,12 @@ class Calls:
     _telemetry: Telemetry
     _retries: int
     _calls: int
+    taps: Taps
 
     async def route(self, tool: str, arguments: dict[str, Any], options: CallOptions) -> Result:
         """One routed call; what the verbs `call` and `call_tool` do."""
         self.check_open()
+        arguments = carried(tool, arguments)
         try:
             resolution = self.catalog.fit(self.resolved(tool, options), arguments)
         except ToolNotFound:  # nobody lists it, or not yet: what was declared to stand in does
@@ -114,8 +128,7 @@ class Calls:
             self._ledger.finished(finish)
             return self._answer(entry, finish, options, note)
         self._ledger.kept(call, end)
-        if end.tool != entry.name:  # another tool stood in
-            entry = self.catalog.resolve(end.tool).entry
+        entry = self._who_answered(entry, end.tool)
         return kept_answer(entry, end, call, note, raise_on_error=options.raise_on_error)
 
     async def _recalled(
@@ -156,6 +169,7 @@ class Calls:
         Raises:
             ToolNotFound, AmbiguousTool, ArgumentError: Before anything is sent.
         """
+        arguments = carried(tool, arguments)
         resolution = self.catalog.fit(self.resolved(tool, options), arguments)
         return await self._run(resolution.entry, resolution.servers, arguments, options)
 
@@ -173,7 +187,8 @@ class Calls:
         try:
             return self.catalog.resolve(tool, server=options.server, version=options.version)
         except ToolNotFound as problem:
-            who = "; ".join(f"{c.name}: {c.last_error or c.state}" for c in self.members.down)
+            down = [f"{c.name}: {c.last_error or c.state}" for c in self.members.down]
+            who = "; ".join([*down, *self.discovery.troubles()])
             if not who:
                 raise
             known = {entry.ref.tool for entry in self.catalog.entries}
@@ -211,17 +226,30 @@ class Calls:
             self._calls, name, servers, deadline, timeout, repeatable, retries, options.strategy,
             _requirement(options), options.affinity, options.priority, options.hedge, alternatives,
         )  # fmt: skip
-        span, finish = self._telemetry.span(request), self._driver.run(request, job)
+        span, finish = self._telemetry.span(request), self.taps.run(request, job, self._driver.run)
         return finish if span is None else _within(span, finish)
 
+    def _who_answered(self, entry: ToolEntry, tool: str) -> ToolEntry:
+        """The tool that answered: another one where it stood in, of which nothing is known if it has left."""
+        if tool == entry.name:
+            return entry
+        try:
+            return self.catalog.resolve(tool).entry
+        except (ToolNotFound, AmbiguousTool, ToolChanged):
+            return replace(entry, ref=ToolRef(entry.server, tool), output_schema=None)
+
     def _answer(self, entry: ToolEntry, finish: Finish, options: CallOptions, note: str) -> Result:
-        if finish.call.stage:  # another tool stood in
-            entry = self.catalog.resolve(finish.call.tool).entry
+        entry = self._who_answered(entry, finish.call.tool)
         try:
             return answer(entry, finish, note, raise_on_error=options.raise_on_error)
         except NoServerAvailable as error:
             again = self.members.next_chance(error.reasons)
-            raise NoServerAvailable(error.tool, error.reasons, retry_after=again) from error.__cause__
+            told = NoServerAvailable(error.tool, error.reasons, retry_after=again)
+            told.attempts = finish.call.sent
+            raise told from error.__cause__
+        except McpnbError as error:
+            error.attempts = finish.call.sent
+            raise
 
     def _timeout(self, options: CallOptions, servers: tuple[str, ...]) -> float | None:
         if options.timeout is not None:
@@ -250,6 +278,7 @@ class Calls:
 
     async def fan_out(self, tool: str, arguments: dict[str, Any], options: CallOptions) -> Aggregate:
         """One call at every provider of a tool; what the verb `gather` does."""
+        arguments = carried(tool, arguments)
         meant = self._meant(tool, options)
         entries = {
             entry.server: entry

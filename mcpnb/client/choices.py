@@ -32,16 +32,20 @@ class Choosing:
     """The choices of one client, and where they are kept.
 
     Args:
-        choices: A file that `save` wrote. None, or one that is not there yet: begin without.
+        choices: A file that `save` wrote, or what was chosen. None, or a file that is not there yet: begin
+            without.
         pin: A file of pins; made when it is not there. None pins only what `choices` has pins of.
 
     Raises:
         ConfigError: A file that is something else, or a folder that is not there.
     """
 
-    def __init__(self, choices: PathLike | None, pin: PathLike | None) -> None:
-        stated = None if choices is None else saved.read(Path(choices).expanduser())
-        self._missing = None if stated or choices is None else os.fspath(choices)
+    def __init__(self, choices: PathLike | Choices | None, pin: PathLike | None) -> None:
+        if isinstance(choices, Choices):
+            stated, self._missing = Saved(choices, None), None
+        else:
+            stated = None if choices is None else saved.read(Path(choices).expanduser())
+            self._missing = None if stated or choices is None else os.fspath(choices)
         self.choices = stated.choices if stated else Choices()
         self._file = None if pin is None else _in_folder(pin)
         pinned = stated and stated.pins

@@ -6,29 +6,35 @@ by the dispatcher; how a connection lives is the connection's business.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from mcpnb.catalog import Catalog
+from mcpnb.catalog import Catalog, Choices
 from mcpnb.client.asked import answering, change_roots
 from mcpnb.client.cache import Cache
 from mcpnb.client.cache_policy import CachePolicy, policy_of
 from mcpnb.client.call_options import check_timeout
 from mcpnb.client.calls import Calls
 from mcpnb.client.choices import ChoiceVerbs, Choosing, PathLike
+from mcpnb.client.client_options import check_regions, check_seed
+from mcpnb.client.discovered import Discovered
 from mcpnb.client.documents import Documents, Job
 from mcpnb.client.driver import Driver
 from mcpnb.client.fallback import Fallbacks
 from mcpnb.client.ledger import Ledger
 from mcpnb.client.membership import Membership
+from mcpnb.client.taps import Taps
 from mcpnb.client.telemetry import Telemetry
 from mcpnb.client.verbs import Trial, Verbs
 from mcpnb.config import ServerConfig, load
+from mcpnb.discovery import Backend, Found, Publisher, Registration, divided
 from mcpnb.errors import (
     ConfigError,
     suggest,
@@ -48,6 +54,7 @@ from mcpnb.resilience.settings import Resilience
 from mcpnb.routing import BreakerChanged, Dispatcher, Ejected, Finish
 from mcpnb.routing.roster import Distances
 from mcpnb.routing.strategies import Strategy, StrategySpec, spec
+from mcpnb.threads import beside
 
 if TYPE_CHECKING:
     from mcpnb.connection import OnElicit, OnSample
@@ -57,7 +64,8 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
     """Connects to many MCP servers and routes each call to one of them.
 
     Args:
-        source: A config file, URL, command, in-process server, a dict or list of these (see `mcpnb.config`).
+        source: A config file, URL, command, in-process server, a dict or list of these (see `mcpnb.config`);
+            anything of `mcpnb.discovery`, alone or among them.
         replicas: Which servers stand in for each other: True for all, or groups of names.
         strategy: A routing strategy by name, or an object.
         timeout: Seconds for a whole call, retries included; None waits for ever.
@@ -83,6 +91,7 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
         policy: What a name means that different servers offer; one of `mcpnb.catalog.POLICIES`, by default
             what `choices` says, else `first_server`.
         choices: A file that `save` wrote: policies, preferences, priorities, pins. It need not be there yet.
+            Or the catalog's own `Choices`.
         pin: A file of pins: every tool is noted when it is first seen, and refused once its description or
             schema is another, until `approve`. Made when it is not there.
         clock: Monotonic seconds, the event loop's own: another loop may keep another time.
@@ -114,16 +123,19 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
         on_sample: OnSample | None = None,
         roots: Iterable[str | Path] | None = None,
         policy: str | None = None,
-        choices: PathLike | None = None,
+        choices: PathLike | Choices | None = None,
         pin: PathLike | None = None,
         clock: Callable[[], float] = time.monotonic,
         **defaults: Any,
     ) -> None:
         check_timeout("timeout", timeout, may_be_none=True)
         check_timeout("connect_timeout", connect_timeout, may_be_none=False)
+        check_seed(seed)
+        check_regions(home, distances)
         self._client, self._options, self._closed = self, CallOptions(), False
         self._answering = answering(on_elicit, on_sample, roots)
-        self.configs = load(source, **defaults)
+        rest, found = divided(source)
+        self.configs = load(rest, **defaults)
         self._defaults, self.timeout = defaults, timeout
         self.name = name or "fleet"
         self.log = AttemptLog()
@@ -136,16 +148,23 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
             pins=kept.pins,
             on_event=self.events.append,
         )
-        _check_names(replicas, self.configs)
+        if not found:
+            _check_names(replicas, self.configs)
         rng = random.Random(seed)
         resilience = Resilience(
             breaker=breaker, retry=retry, hedge=hedge, panic=panic, outlier=outlier, queue=queue
         )
+        self.resilience, self.replicas = resilience, replicas
+        self.home, self.distances = home, distances
         self._retries = 0 if resilience.retry is None else resilience.retry.retries
         self._brain = Dispatcher(
             spec(strategy), rng=rng, resilience=resilience, home=home, distances=distances
         )
-        self._driver: Driver[Job] = Driver(self._brain, self._send, self._log_call, self._tell_change, clock)
+        self.taps = Taps(clock, self._log_call)
+        """Who else hears of calls, or answers them."""
+        self._driver: Driver[Job] = Driver(
+            self._brain, self._send, self.taps.conclude, self._tell_change, clock
+        )
         self.members = Membership(
             self.catalog,
             self._brain,
@@ -157,6 +176,8 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
             answering=self._answering,
         )
         self._choosing.serve(self.catalog, self.members, self.events)
+        self._connect_timeout = connect_timeout
+        self.discovery = Discovered(found, self.members, self.events, defaults)
         self.documents = Documents(self.members, self.catalog, self._routed)
         self._telemetry = Telemetry(self.name, self.members.connections, self._brain.in_flight, clock)
         self._fallbacks = Fallbacks(self.catalog, self.events.append)
@@ -169,8 +190,9 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
 
     @property
     def addresses(self) -> tuple[tuple[str, str], ...]:
-        """(name, address) of every configured server, secrets left out: what this client connects to."""
-        return tuple((config.name, config.address) for config in self.configs)
+        """(name, address) of every configured server, (kind, address) of what lists others; no secrets."""
+        servers = ((config.name, config.address) for config in self.configs)
+        return (*servers, *self.discovery.addresses)
 
     # -- life
 
@@ -178,15 +200,24 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
         """Connect to all servers at once; with `wait`, until each is up or has said why not.
 
         Raises:
-            ConfigError: The client was closed.
+            ConfigError: The client was closed, or what a backend of discovery lists makes no sense.
+            DiscoveryError: A backend of discovery that cannot be used at all.
         """
         self.check_open()
-        await self.members.open(self.configs, wait=wait)
+        try:
+            await asyncio.gather(
+                self.members.open(self.configs, wait=wait),
+                self.discovery.start(wait=wait, within=self._connect_timeout),
+            )
+        except BaseException:
+            await self.aclose()  # nobody else would end what has begun
+            raise
         return self
 
     async def aclose(self) -> None:
         """End every connection; nothing is left behind. Closing twice is fine, and final."""
         self._closed = True
+        await self.discovery.close()  # first: what leaves a directory should still be there
         await self.members.close()
         self._driver.close()
         self.cache.clear()
@@ -211,13 +242,54 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
     # -- servers
 
     async def add(self, name: str, target: Any, **config: Any) -> None:
-        """Connect to one more server while calls are running."""
+        """Connect to one more server while calls are running, or follow what one more backend lists.
+
+        The servers of a backend get the name and a dot before their own.
+        """
+        await (await beside(partial(self.adding, name, target, **config)))()
+
+    def adding(self, name: str, target: Any, **config: Any) -> Callable[[], Awaitable[object]]:
+        """What is left to do on the event loop for `add`.
+
+        What the configuration asks (`${input:id}`) is asked here, by whoever calls, since he may block.
+
+        Raises:
+            ConfigError: There is such a server already, or the configuration is none.
+        """
         self.check_open()
-        await self.members.open(load({name: target}, **{**self._defaults, **config}), wait=True)
+        if isinstance(target, Backend):
+            target.also(config)
+            return partial(self.discovery.add, Found(target, name), within=self._connect_timeout)
+        if name in self.members.connections:  # before anybody is asked anything
+            raise ConfigError("there is already a server of that name", server=name)
+        configs = load({name: target}, **{**self._defaults, **config})
+        return partial(self.members.open, configs, wait=True)
 
     async def remove(self, name: str, *, drain: bool = True) -> None:
         """Disconnect from a server; with `drain`, its running calls end first."""
         await self.members.remove(name, drain=drain)
+
+    async def register(
+        self, backend: Publisher, *servers: str, service: str | None = None, ttl: float = 15.0
+    ) -> Registration:
+        """Publish servers of this client in Consul or etcd, so that others discover them.
+
+        Each is renewed well within `ttl` seconds while it is connected, runs out when it is down, and is
+        taken out when the registration or the client is closed. Its address is published without credentials.
+
+        Args:
+            backend: `mcpnb.discovery.Consul` or `Etcd`.
+            servers: Their names; by default all that others can reach.
+            service: What they are published as; by default the backend's service, else their replica group.
+            ttl: Seconds, 1 to 3600.
+
+        Raises:
+            ConfigError: No such server, or one that others cannot reach.
+            DiscoveryError: The directory would not take them.
+        """
+        self.check_open()
+        names = servers or tuple(self.discovery.publishable())
+        return await self.discovery.register(backend, names, service=service, ttl=ttl)
 
     async def reconnect(self, name: str) -> None:
         """Drop a server's session and connect anew, without waiting for the backoff."""
@@ -225,7 +297,7 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
 
     def servers(self) -> list[ServerStatus]:
         """One row per server, in the order of joining."""
-        return self.members.status(self.log)
+        return self.discovery.annotated(self.members.status(self.log))
 
     def breaker(self, name: str) -> Breaker | None:
         """A server's circuit breaker, to look at; where each tool has its own, the worst of them.

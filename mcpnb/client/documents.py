@@ -11,12 +11,13 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
 
 from mcpnb.catalog import Catalog, Kind
 from mcpnb.catalog.parameters import mapping, sequence
+from mcpnb.client.arguments import carried
 from mcpnb.client.membership import Membership
-from mcpnb.errors import McpnbError, NoServerAvailable, ToolNotFound
+from mcpnb.errors import ArgumentError, McpnbError, NoServerAvailable, ToolNotFound, suggest
 from mcpnb.model import USABLE_STATES, CallOptions, Outcome
 from mcpnb.result import Result
 from mcpnb.routing import Finish
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         Completion,
         ContentBlock,
         GetPromptResult,
+        Prompt,
         ReadResourceResult,
         TextResourceContents,
     )
@@ -36,11 +38,26 @@ if TYPE_CHECKING:
     Link = Connection | ConnectionPool
     Contents = TextResourceContents | BlobResourceContents
 
-__all__ = ["Document", "Documents", "Job"]
+__all__ = ["Document", "Documents", "Job", "Question"]
+
+
+class Question(NamedTuple):
+    """What a call asks, whoever it is sent to: the same question may be answered by a recording."""
+
+    kind: Literal["tool", "resource", "prompt", "completion"]
+    name: str
+    """A tool's or a prompt's name, a resource's URI."""
+    arguments: Mapping[str, object]
+    """As the caller gave them."""
 
 
 class Job(Protocol):
     """What the attempts of one call send."""
+
+    @property
+    def question(self) -> Question:
+        """What it asks."""
+        ...
 
     async def send(self, connection: Link, tool: str) -> Outcome:
         """Send it once; `tool` is what routing calls it.
@@ -141,6 +158,10 @@ def _value(part: Contents) -> Any:
 class _Read(NamedTuple):
     uri: str
 
+    @property
+    def question(self) -> Question:
+        return Question("resource", self.uri, {})
+
     async def send(self, connection: Link, tool: str) -> Outcome:
         del tool
         raw = await connection.read_resource(self.uri)
@@ -151,6 +172,10 @@ class _Read(NamedTuple):
 class _Get(NamedTuple):
     name: str
     arguments: dict[str, str]
+
+    @property
+    def question(self) -> Question:
+        return Question("prompt", self.name, self.arguments)
 
     async def send(self, connection: Link, tool: str) -> Outcome:
         del tool
@@ -164,6 +189,11 @@ class _Complete(NamedTuple):
     argument: str
     value: str
     context: Mapping[str, str]
+
+    @property
+    def question(self) -> Question:
+        asked = {"argument": self.argument, "value": self.value, "template": self.template}
+        return Question("completion", self.name, {**asked, "context": dict(self.context)})
 
     async def send(self, connection: Link, tool: str) -> Outcome:
         from mcp_types import PromptReference, ResourceTemplateReference  # noqa: PLC0415 - the SDK is loaded by now
@@ -199,7 +229,9 @@ class Documents:
     async def prompt(self, name: str, arguments: Mapping[str, Any], options: CallOptions) -> Document:
         """A prompt with its arguments filled in; see `Verbs.prompt`."""
         _, servers, note = self._find(name, "prompt", lambda listing: _named(listing, name), options)
-        job = _Get(name, {key: str(value) for key, value in arguments.items()})
+        filled = carried(name, {str(key): str(value) for key, value in arguments.items()})
+        _check_filled(self._members[servers[0]].listing.prompt(name), filled)
+        job = _Get(name, cast("dict[str, str]", filled))
         return _document(name, await self._run(f"prompt {name}", servers, job, options), note)
 
     async def complete(
@@ -253,6 +285,8 @@ class Documents:
         self, wanted: str, kind: Kind, offered: Callable[[Listing], str | None], options: CallOptions
     ) -> tuple[str, tuple[str, ...], str]:
         """What it is listed as, the candidates in order, and how the choice among several fell."""
+        if not isinstance(wanted, str):  # pyright: ignore[reportUnnecessaryIsInstance] - people pass others
+            raise TypeError(f"a {kind} is named by a text, not by {wanted!r}")
         found: dict[str, str] = {}
         for name, connection in self._members.connections.items():
             listed = offered(connection.listing) if options.server in {None, name} else None
@@ -284,6 +318,21 @@ def choices(schema: Mapping[str, object], argument: str) -> list[str]:
 
 def _named(listing: Listing, name: str) -> str | None:
     return None if listing.prompt(name) is None else name
+
+
+def _check_filled(prompt: Prompt | None, arguments: Mapping[str, str]) -> None:
+    """Nothing, when nothing is missing.
+
+    Raises:
+        ArgumentError: One that the server requires is missing.
+    """
+    known = () if prompt is None else prompt.arguments or ()
+    missing = [each.name for each in known if each.required and each.name not in arguments]
+    if prompt is not None and missing:
+        near = suggest(missing[0], [name for name in arguments if name not in {each.name for each in known}])
+        instead = f"; {near[0]!r} was given instead" if near else ""
+        others = f" (and {len(missing) - 1} more)" if missing[1:] else ""
+        raise ArgumentError(prompt.name, missing[0], f"is required and missing{instead}{others}")
 
 
 def _document(name: str, finish: Finish, note: str) -> Document:

@@ -6,7 +6,7 @@ It owns who stands in for whom and with which arguments. When that is needed is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mcpnb.catalog import Catalog, Resolution, ToolEntry
@@ -41,7 +41,9 @@ class Fallbacks:
         Raises:
             ValueError: The tool would stand in for itself.
         """
-        names = (alternatives,) if isinstance(alternatives, str) else tuple(alternatives or ())
+        if not isinstance(alternatives, str | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"alternatives are a list of tools' names, not {alternatives!r}")
+        names = (alternatives,) if isinstance(alternatives, str) else tuple(alternatives)
         if not all(isinstance(name, str) for name in (tool, *names)):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError(f"tools are named by texts, not {(tool, *names)!r}")
         if tool in names:

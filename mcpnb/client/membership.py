@@ -13,10 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mcpnb.catalog import Catalog, Documents
+from mcpnb.client.drafts import drafts_of
 from mcpnb.config import ServerConfig
 from mcpnb.errors import ConfigError
 from mcpnb.metrics import AttemptLog, EventLog, Summary, summaries_by_server
-from mcpnb.model import FAULTS, USABLE_STATES, AttemptRecord, Event, ServerStatus
+from mcpnb.model import FAULTS, USABLE_STATES, AttemptRecord, Endpoint, Event, ServerStatus
 from mcpnb.routing import Action, Dispatcher
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Membership:
         self._idle: dict[str, asyncio.Event] = {}
         self._leaving: set[str] = set()
         """Routing has forgotten them, but their sessions have not ended yet."""
+        self._withdrawn: set[str] = set()
+        """What they offer means nothing any more, although running calls may still end there."""
         self._disabled: list[ServerConfig] = []
 
     async def open(self, configs: Iterable[ServerConfig], *, wait: bool) -> None:
@@ -78,15 +81,20 @@ class Membership:
             rng=random.Random(self._rng.random()),
             connect_timeout=self._connect_timeout,
             answering=self._answering,
+            draft=drafts_of,
         )
         connection.start()
         return connection
 
     async def remove(self, name: str, *, drain: bool) -> None:
         """Disconnect from a server; with `drain`, its running calls end first."""
+        if name not in self.connections and self.knows(name):
+            self._disabled = [config for config in self._disabled if config.name != name]
+            return
         connection = self[name]
         connection.drain()
         self._mark(connection)
+        self._withdraw(connection)
         if drain and self._brain.in_flight(name):
             try:
                 await self._idle.setdefault(name, asyncio.Event()).wait()
@@ -99,7 +107,27 @@ class Membership:
         if self.connections.get(name) is connection:  # else somebody else has removed it meanwhile
             del self.connections[name]
             self._leaving.discard(name)
+            self._withdrawn.discard(name)
             self._publish(self._catalog.remove(name, at=time.time()))
+
+    def knows(self, name: str) -> bool:
+        """Whether it is here, be it disabled."""
+        return name in self.connections or any(config.name == name for config in self._disabled)
+
+    def describe(self, config: ServerConfig) -> None:
+        """Have catalog and routing know a server as it is described now; its session goes on.
+
+        Only what `mcpnb.discovery` calls no change of the connection may differ.
+        """
+        connection = self[config.name]
+        connection.config = config
+        self._publish(
+            self._catalog.declare(config.name, replica_group=config.replicas, priority=config.priority)
+        )
+        if connection.state in USABLE_STATES:
+            self._take_listing(connection, at=time.time())
+        else:
+            self.tell_routing(connection)
 
     async def close(self) -> None:
         """End every connection."""
@@ -141,26 +169,39 @@ class Membership:
 
     def _changed(self, connection: Link, event: Event) -> None:
         """A connection changed: keep catalog and routing true, then tell whoever listens."""
-        if event.kind == "tools_changed":
-            changes = self._catalog.update(
-                connection.name,
-                connection.listing.tools,
-                version=connection.server_version,
-                replica_group=connection.config.replicas,
-                documents=Documents(
-                    connection.listing.resources, connection.listing.templates, connection.listing.prompts
-                ),
-                at=event.at,
-            )
-            self.tell_routing(connection)
-            self._publish(changes)
-        else:
+        if event.kind != "tools_changed":
             self._mark(connection)
             self._events.append(event)
+            if connection.name in self._withdrawn and connection.state in USABLE_STATES:
+                self._withdrawn.discard(connection.name)  # its removal was given up
+                self._take_listing(connection, at=event.at)
+        elif connection.name not in self._withdrawn:
+            self._take_listing(connection, at=event.at)
+
+    def _take_listing(self, connection: Link, at: float) -> None:
+        listing = connection.listing
+        changes = self._catalog.update(
+            connection.name,
+            listing.tools,
+            version=_version(connection),
+            replica_group=connection.config.replicas,
+            documents=Documents(listing.resources, listing.templates, listing.prompts),
+            drafts=listing.drafts,
+            at=at,
+        )
+        self.tell_routing(connection)
+        self._publish(changes)
+
+    def _withdraw(self, connection: Link) -> None:
+        """A name means what others offer from now on. The server keeps its place, should it come back."""
+        if connection.name not in self._withdrawn:
+            self._withdrawn.add(connection.name)
+            group = connection.config.replicas
+            self._publish(self._catalog.update(connection.name, (), replica_group=group, at=time.time()))
 
     def tell_routing(self, connection: Link) -> None:
         """Versions, which are known once a server has listed its tools, and priorities, which may change."""
-        version = connection.server_version
+        version = _version(connection)
         told = replace(
             connection.config.endpoint(),
             priority=self._catalog.priority(connection.name),
@@ -184,6 +225,10 @@ class Membership:
         for event in events:
             self._events.append(event)
 
+    def endpoint(self, name: str) -> Endpoint | None:
+        """A server as routing knows it; None when it does not."""
+        return self._brain.endpoint(name)
+
     # -- what is shown
 
     def status(self, log: AttemptLog) -> list[ServerStatus]:
@@ -203,7 +248,7 @@ class Membership:
             state=connection.state,
             transport=connection.transport,
             protocol=connection.protocol,
-            version=connection.server_version,
+            version=_version(connection),
             region=config.region,
             tags=tuple(sorted(config.tags)),
             weight=config.weight,
@@ -226,6 +271,11 @@ class Membership:
             retry_in=connection.retry_in,
             stderr=connection.stderr_tail,
         )
+
+
+def _version(connection: Link) -> str | None:
+    """What whoever listed the server says that it is; else what it says itself."""
+    return connection.config.version or connection.server_version
 
 
 def _switched_off(config: ServerConfig) -> ServerStatus:

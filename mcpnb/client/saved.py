@@ -22,7 +22,7 @@ from mcpnb.catalog import KINDS, POLICIES, Choices, Kind, Pin
 from mcpnb.errors import ConfigError, suggest
 from mcpnb.model import ToolRef
 
-__all__ = ["Saved", "read", "write"]
+__all__ = ["Saved", "document", "read", "understood", "write"]
 
 _KEYS = ("mcpnb", "version", "policy", "policies", "preferences", "priorities", "pins")
 
@@ -66,7 +66,7 @@ def write(path: Path, saved: Saved) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(_document(saved), file, indent=2)
+            json.dump(document(saved), file, indent=2)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
@@ -78,19 +78,29 @@ def write(path: Path, saved: Saved) -> None:
         raise
 
 
-def _document(saved: Saved) -> dict[str, Any]:
+def understood(stated: object, file: str) -> Saved:
+    """What a document says that `document` made; `file` names where it stood.
+
+    Raises:
+        ConfigError: It says something else; names the key.
+    """
+    return _Reader(file).saved(stated)
+
+
+def document(saved: Saved) -> dict[str, Any]:
+    """Choices and pins as the JSON object that a file of them holds."""
     choices, kinds = saved.choices, {kind: saved.choices.by_kind(kind) for kind in KINDS}
-    document: dict[str, Any] = {"mcpnb": "choices", "version": 1, "policy": choices.policy}
-    document["policies"] = {kind: policies for kind, (policies, _) in kinds.items() if policies}
-    document["preferences"] = {kind: preferred for kind, (_, preferred) in kinds.items() if preferred}
-    document["priorities"] = dict(choices.priorities)
+    made: dict[str, Any] = {"mcpnb": "choices", "version": 1, "policy": choices.policy}
+    made["policies"] = {kind: policies for kind, (policies, _) in kinds.items() if policies}
+    made["preferences"] = {kind: preferred for kind, (_, preferred) in kinds.items() if preferred}
+    made["priorities"] = dict(choices.priorities)
     if saved.pins is not None:
-        pins: dict[str, Any] = document.setdefault("pins", {})
+        pins: dict[str, Any] = made.setdefault("pins", {})
         for ref, pin in saved.pins.items():
             pins.setdefault(ref.server, {})[ref.tool] = {
                 "fingerprint": pin.fingerprint, "description": pin.description, "arguments": pin.arguments,
             }  # fmt: skip
-    return document
+    return made
 
 
 class _Reader(NamedTuple):

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mcpnb.client.arguments import given
 from mcpnb.client.call_options import changed
 from mcpnb.client.documents import Document
-from mcpnb.model import CallOptions
+from mcpnb.model import CallOptions, Priority
 from mcpnb.result import Aggregate, Result
 from mcpnb.routing import Finish
 
 if TYPE_CHECKING:
+    from mcpnb.catalog import Catalog, ToolEntry
     from mcpnb.client.core import MultiServerClient
+    from mcpnb.connection import Listing
 
 
 class Verbs:
@@ -30,6 +33,16 @@ class Verbs:
         """
         self._client.check_open()
 
+    def meaning(self, tool: str) -> tuple[ToolEntry, bool]:
+        """What a name means under these options, and whether its calls may be sent again.
+
+        Raises:
+            ToolNotFound, AmbiguousTool, ToolChanged, NoServerAvailable: As a call does.
+        """
+        entry = self._client.resolved(tool, self._options).entry
+        repeatable = self._options.idempotent
+        return entry, entry.idempotent if repeatable is None else repeatable
+
     async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Result:
         """Call a tool on the server that routing picks. Every keyword is an argument of the tool.
 
@@ -38,11 +51,11 @@ class Verbs:
             ToolError: The tool said no (unless `raise_on_error=False`).
             NoServerAvailable, ServerDisconnected, CallTimeout: No answer, and why.
         """
-        return await self._client.route(tool, {**(arguments or {}), **named}, self._options)
+        return await self._client.route(tool, given(tool, arguments, named), self._options)
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any] | None = None) -> Result:
         """The SDK's shape of `call`."""
-        return await self._client.route(name, dict(arguments or {}), self._options)
+        return await self._client.route(name, given(name, arguments, {}), self._options)
 
     async def gather(
         self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any
@@ -52,7 +65,7 @@ class Verbs:
         Raises:
             NoServerAvailable: All of them failed; a line per server.
         """
-        return await self._client.fan_out(tool, {**(arguments or {}), **named}, self._options)
+        return await self._client.fan_out(tool, given(tool, arguments, named), self._options)
 
     async def read(self, uri: str) -> Document:
         """Read a resource (a template's too: the URI filled in) from the server that routing picks.
@@ -69,9 +82,9 @@ class Verbs:
     ) -> Document:
         """Get a prompt from the server that routing picks. Every keyword is an argument of the prompt.
 
-        Raises as `read` does.
+        Raises as `read` does; `ArgumentError` when one that is required is missing.
         """
-        return await self._client.documents.prompt(name, {**(arguments or {}), **named}, self._options)
+        return await self._client.documents.prompt(name, given(name, arguments, named), self._options)
 
     async def complete(self, name: str, argument: str, value: str = "", **known: str) -> list[str]:
         """What an argument of a prompt, of a resource template (its URI) or of a tool may be.
@@ -96,6 +109,11 @@ class Verbs:
         """Hear no more of a resource."""
         await self._client.documents.unsubscribe(uri)
 
+    def listings(self) -> dict[str, Listing]:
+        """Server → everything that it said it offers."""
+        # A copy: the loop adds and removes servers meanwhile.
+        return {name: link.listing for name, link in list(self._client.members.connections.items())}
+
     def options(self, **changes: Any) -> CallView:
         """The same verbs with other call options (the fields of `CallOptions`). Cheap; shares everything.
 
@@ -112,6 +130,16 @@ class CallView(Verbs):
 
     def __init__(self, client: MultiServerClient, options: CallOptions) -> None:
         self._client, self._options = client, options
+
+    @property
+    def catalog(self) -> Catalog:
+        """What the client's servers offer."""
+        return self._client.catalog
+
+    @property
+    def call_options(self) -> CallOptions:
+        """The options of its calls."""
+        return self._options
 
     def __repr__(self) -> str:
         return f"<CallView of {self._client.name}: {self._options}>"
@@ -131,9 +159,10 @@ class Trial(CallView):
         arguments: Mapping[str, Any],
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the call's own deadline
+        priority: Priority = "normal",
     ) -> Finish:
         """One call as routing saw it, whatever its end."""
-        options = replace(self._options, timeout=timeout)
+        options = replace(self._options, timeout=timeout, priority=priority)
         return await self._client.trace(tool, dict(arguments), options)
 
     def close(self) -> None:

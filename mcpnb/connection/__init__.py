@@ -6,7 +6,8 @@
     flight       one request, and how it ends when its session does not let it
     answers      the SDK's errors in our words
     wires        stdio, Streamable HTTP, SSE, in-process: what the SDK is given, why it ended
-    stdio, http  the transports; stderr, watchdog: a child's last words, and its end with its parent
+    stdio, http, sse, messages
+                 the transports; stderr, watchdog: a child's last words, and its end with its parent
     requests     the verbs; questions: what servers ask of us, and who answers
     listing      what is offered; freshness, subscriptions: being told when it changes
     faults, health, discretion, chatter, pace, warm
@@ -19,7 +20,7 @@ from __future__ import annotations
 from .connection import Connection
 from .listing import Listing
 from .pace import Pace
-from .pool import ConnectionPool, connection_for
+from .pool import ConnectionPool, Understudy, connection_for
 from .questions import Answering, Elicitation, OnElicit, OnSample, Sampling
 from .requests import OnProgress
 
@@ -34,5 +35,6 @@ __all__ = [
     "OnSample",
     "Pace",
     "Sampling",
+    "Understudy",
     "connection_for",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ from mcpnb.model import Event, ServerState
 
 from .chatter import Chatter
 from .faults import Fault
-from .listing import KINDS, Kind, Listing
+from .listing import KINDS, Drafting, Kind, Listing
 from .pace import Pace, backoff
 from .questions import Answering, Questions
 from .requests import Requests
@@ -54,12 +54,13 @@ class Connection(Requests):
         clock: Monotonic seconds.
         pace: Every other duration.
         answering: Who answers what the server asks; by default nobody.
+        draft: Awaited with the tools of each listing before it is told of; what it gives is kept beside them.
     """
 
     def __init__(
         self, config: ServerConfig, *, on_change: Callable[[Connection, Event], None], rng: random.Random,
         connect_timeout: float = 15.0, clock: Callable[[], float] = time.monotonic, pace: Pace | None = None,
-        answering: Answering | None = None,
+        answering: Answering | None = None, draft: Drafting | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.name = config.name
@@ -79,6 +80,7 @@ class Connection(Requests):
         self._connect_timeout, self._pace = connect_timeout, pace or Pace()
         self._chatter = Chatter(clock)
         self._questions = Questions(config.name, answering or Answering(), self._tell)
+        self._draft = draft
         self._secrets = secrets_of(config)
         self._release: Callable[[], None] = lambda: None
         """Ends the hiding of our secrets in what libraries log."""
@@ -330,13 +332,17 @@ class Connection(Requests):
         if session is self._session and self.state in {"connected", "degraded"}:
             self._enter("connected" if problem is None else "degraded", problem)
 
-    def on_listing(self, session: Session, items: Mapping[Kind, tuple[Any, ...]]) -> None:
+    async def on_tools(self, tools: Sequence[mcp_types.Tool]) -> Any:
+        """What is found out about the tools of a listing while it is nobody's news yet."""
+        return None if self._draft is None else await self._draft(tools)
+
+    def on_listing(self, session: Session, items: Mapping[Kind, tuple[Any, ...]], drafts: Any) -> None:
         """A new listing, of some kinds or all."""
         if session is not self._current:
             return  # it only finishes its last calls
         before = (self.listing, self.server_name, self.server_version)
         self._learn(session)
-        self.listing = replace(self.listing, **items)
+        self.listing = replace(self.listing, **items, **({"drafts": drafts} if "tools" in items else {}))
         if before != (self.listing, self.server_name, self.server_version):
             counts = {kind: len(getattr(self.listing, kind)) for kind in KINDS}
             self._tell("tools_changed", ", ".join(f"{n} {kind}" for kind, n in counts.items() if n), **counts)

@@ -138,7 +138,9 @@ class Freshness:
         if "tools" in found:
             self._session.outputs.learn(found["tools"])
         if found:
-            self._session.listener.on_listing(self._session, found)
+            listener = self._session.listener
+            drafts = await listener.on_tools(found["tools"]) if "tools" in found else None
+            listener.on_listing(self._session, found, drafts)
 
     async def _list_one(self, kind: Kind, within: float, found: dict[Kind, tuple[Any, ...]]) -> None:
         session = self._session

@@ -1,4 +1,4 @@
-"""Streamable HTTP and SSE: an HTTP client that tells each call what went wrong with it.
+"""Streamable HTTP: an HTTP client that tells each call what went wrong with it, over SSE (`sse`) as well.
 
 The SDK turns every HTTP failure into the same two errors, and a network error into the end of the whole
 session with every call on it. So this client never raises at the SDK. What went wrong is written on the
@@ -18,16 +18,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
-from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 from .faults import Fault, fault_of_error, fault_of_response
 from .flight import FLIGHT, Flight
+from .messages import MAX_BYTES
 from .pace import Pace
 
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
-    from mcp.shared._httpx_utils import McpHttpClientFactory
 
 __all__ = ["WatchedHttp", "http_transport"]
 
@@ -36,9 +35,6 @@ _TIMEOUT = httpx2.Timeout(30.0, connect=5.0, read=300.0)
 
 # Below the 5 s after which uvicorn and Node close idle connections: a request must not meet the closing.
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=4.0)
-
-_MAX_EVENT = 256 * 1024 * 1024
-"""Bytes of one event, as of one line over stdio: the SDK's own 1 MiB is less than one picture takes."""
 
 _PROBE, _HANDSHAKE = b'"method":"server/discover"', b'"method":"initialize"'
 _IN_ORDER = (_HANDSHAKE, b'"method":"notifications/initialized"')
@@ -93,6 +89,8 @@ class WatchedHttp(httpx2.AsyncClient):
             self._background.add(task)
             task.add_done_callback(self._background.discard)
             return httpx2.Response(202, request=request)
+        if self.answers_elsewhere:
+            return await self._send_following(request, flight, options)
         return await self._send_watched(request, flight, options)
 
     def drop_background(self) -> None:
@@ -103,8 +101,9 @@ class WatchedHttp(httpx2.AsyncClient):
     def _can_wait(self, start: bytes) -> bool:
         """Whether nothing that is sent later depends on this message having arrived.
 
-        The SDK posts what needs no answer (over SSE: everything) one after the other, and a server that
-        hangs on one of them would stop all. Cancellations are only a courtesy.
+        The SDK posts what needs no answer one after the other, and a server that hangs on one of them would
+        stop all. Over SSE no caller waits for his POST: its answer comes elsewhere, or his time ends.
+        Cancellations are only a courtesy.
         """
         if _CANCELLATION in start:
             return True
@@ -287,28 +286,13 @@ class _WatchedStream(httpx2.AsyncByteStream):
 
 @asynccontextmanager
 async def http_transport(url: str, client: WatchedHttp) -> AsyncGenerator[TransportStreams]:
-    """The SDK's Streamable HTTP (or SSE) transport over `client`, which ends with it."""
+    """The SDK's Streamable HTTP transport over `client`, which ends with it."""
     try:
-        if client.answers_elsewhere:
-            async with sse_client(url, httpx_client_factory=_factory(client)) as streams:
-                yield streams
-        else:
-            async with (
-                client,
-                streamable_http_client(url, http_client=client, max_sse_event_size=_MAX_EVENT) as streams,
-            ):
-                yield streams
+        async with (
+            client,
+            # Its own bound for an event, 1 MiB, is less than one picture takes.
+            streamable_http_client(url, http_client=client, max_sse_event_size=MAX_BYTES) as streams,
+        ):
+            yield streams
     finally:
         client.drop_background()
-
-
-def _factory(client: WatchedHttp) -> McpHttpClientFactory:
-    def this_one(
-        headers: dict[str, str] | None = None,
-        timeout: httpx2.Timeout | None = None,
-        auth: httpx2.Auth | None = None,
-    ) -> httpx2.AsyncClient:
-        del headers, timeout, auth  # it has its own
-        return client
-
-    return this_one

@@ -5,8 +5,8 @@ It owns `Listing` and the walk through the pages. It judges no errors and keeps 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -14,10 +14,13 @@ import mcp_types
 from mcp import Client
 from mcp.shared.uri_template import InvalidUriTemplate, UriTemplate
 
-__all__ = ["KINDS", "Kind", "Listing", "fetch", "offered"]
+__all__ = ["KINDS", "Drafting", "Kind", "Listing", "fetch", "offered"]
 
 Kind = Literal["tools", "resources", "templates", "prompts"]
 KINDS: tuple[Kind, ...] = ("tools", "resources", "templates", "prompts")
+
+Drafting = Callable[[Sequence[mcp_types.Tool]], Awaitable[Any]]
+"""What whoever keeps listings wants to find out about the tools of one before it is told of it."""
 
 _MAX_PAGES = 1000
 """A server that invents a new cursor for ever must not be listened to for ever."""
@@ -31,6 +34,8 @@ class Listing:
     resources: tuple[mcp_types.Resource, ...] = ()
     templates: tuple[mcp_types.ResourceTemplate, ...] = ()
     prompts: tuple[mcp_types.Prompt, ...] = ()
+    drafts: Any = field(default=None, compare=False, repr=False)
+    """What the `Drafting` gave for these tools; None when there is none."""
 
     def resource(self, uri: str) -> str | None:
         """What a resource is listed as: its URI, else the template that it fits; None when neither is."""

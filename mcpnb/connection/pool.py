@@ -22,12 +22,12 @@ from mcpnb.errors import ConnectError
 from mcpnb.model import USABLE_STATES, Event, ServerState
 
 from .connection import Connection
-from .listing import Listing
+from .listing import Drafting, Listing
 from .pace import Pace
 from .questions import Answering
 from .requests import Requests
 
-__all__ = ["ConnectionPool", "connection_for"]
+__all__ = ["ConnectionPool", "Understudy", "connection_for"]
 
 T = TypeVar("T")
 
@@ -36,13 +36,33 @@ _BEST_FIRST: tuple[ServerState, ...] = (
 )  # fmt: skip
 
 
+class Understudy:
+    """A target that plays a server without a wire: it brings the connection to itself."""
+
+    def connection(
+        self, config: ServerConfig, *, on_change: Callable[[Connection, Event], None], rng: random.Random
+    ) -> Connection:
+        """The connection, not started yet; the arguments are those of `Connection`."""
+        raise NotImplementedError
+
+
 def connection_for(
     config: ServerConfig, *, on_change: Callable[[Connection | ConnectionPool, Event], None],
     rng: random.Random, connect_timeout: float, answering: Answering | None = None,
+    draft: Drafting | None = None,
 ) -> Connection | ConnectionPool:  # fmt: skip
     """What a configuration asks for: one session, or several."""
+    if isinstance(config.target, Understudy):
+        return config.target.connection(config, on_change=on_change, rng=rng)
     kind = Connection if config.connections == 1 else ConnectionPool
-    return kind(config, on_change=on_change, rng=rng, connect_timeout=connect_timeout, answering=answering)
+    return kind(
+        config,
+        on_change=on_change,
+        rng=rng,
+        connect_timeout=connect_timeout,
+        answering=answering,
+        draft=draft,
+    )
 
 
 class _Lane:
@@ -66,7 +86,7 @@ class ConnectionPool(Requests):
     def __init__(
         self, config: ServerConfig, *, on_change: Callable[[ConnectionPool, Event], None], rng: random.Random,
         connect_timeout: float = 15.0, clock: Callable[[], float] = time.monotonic, pace: Pace | None = None,
-        answering: Answering | None = None,
+        answering: Answering | None = None, draft: Drafting | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.name = config.name
@@ -76,6 +96,7 @@ class ConnectionPool(Requests):
         self._learnt: tuple[object, ...] = ()
         self._on_change, self._rng, self._clock = on_change, rng, clock
         self._connect_timeout, self._pace, self._answering = connect_timeout, pace, answering
+        self._draft = draft
         self._lanes: list[_Lane] = [self._new_lane()]
         """The first one stays for good: it keeps the subscriptions, and it is never closed for being idle."""
         self._leaving: set[asyncio.Task[None]] = set()
@@ -242,7 +263,7 @@ class ConnectionPool(Requests):
         connection = Connection(
             self.config, on_change=self._changed, rng=random.Random(self._rng.random()),
             connect_timeout=self._connect_timeout, clock=self._clock, pace=self._pace,
-            answering=self._answering,
+            answering=self._answering, draft=self._draft,
         )  # fmt: skip
         return _Lane(connection, self._clock())
 

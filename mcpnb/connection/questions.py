@@ -7,13 +7,10 @@ answers a call with its questions and the SDK calls again with the answers.
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import inspect
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,6 +20,7 @@ from mcp.client.session import ClientRequestContext
 from pydantic import FileUrl, ValidationError
 
 from mcpnb.errors import ConfigError
+from mcpnb.threads import beside
 
 __all__ = ["Answering", "Elicitation", "OnElicit", "OnSample", "Questions", "Sampling"]
 
@@ -202,32 +200,10 @@ _NEEDS = (
 
 
 async def _ask(callback: Callable[[Q], A | Awaitable[A]], question: Q) -> A:
-    given = callback(question) if inspect.iscoroutinefunction(callback) else await _beside(callback, question)
+    """Ask; what is no coroutine function may wait for a person, and does so in a thread."""
+    asking = partial(callback, question)
+    given = asking() if inspect.iscoroutinefunction(callback) else await beside(asking)
     return await cast("Awaitable[A]", given) if inspect.isawaitable(given) else cast("A", given)
-
-
-async def _beside(callback: Callable[[Q], A], question: Q) -> A:
-    """Run it in a thread: it may wait for a person. A daemon, because the process may end meanwhile."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[A] = loop.create_future()
-
-    def settle(act: Callable[[Any], None], value: Any) -> None:
-        if not answer.done():
-            act(value)
-
-    def work() -> None:
-        act: Callable[[Any], None]
-        value: Any
-        try:
-            act, value = answer.set_result, callback(question)
-        except Exception as error:  # noqa: BLE001 - raised where it is awaited
-            act, value = answer.set_exception, error
-        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
-            loop.call_soon_threadsafe(settle, act, value)
-
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(work,), name="mcpnb-answer", daemon=True).start()
-    return await answer
 
 
 def _spoken(text: str) -> mcp_types.CreateMessageResult:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -27,7 +27,7 @@ from mcpnb.config import ServerConfig
 from mcpnb.errors import CallTimeout, ConnectError, McpnbError, ServerDisconnected, ToolError, flatten
 
 from .answers import translate
-from .discretion import discreet_cause
+from .discretion import discreet_cause, discreet_transport
 from .faults import Fault
 from .flight import FLIGHT, Flight, Flights
 from .freshness import Freshness
@@ -57,8 +57,12 @@ class SessionListener(Protocol):
         """Slow to answer (in words), or well again (None)."""
         ...
 
-    def on_listing(self, session: Session, items: Mapping[Kind, tuple[Any, ...]]) -> None:
-        """Whole listings arrived, of these kinds."""
+    async def on_tools(self, tools: Sequence[mcp_types.Tool]) -> Any:
+        """What is to be found out about these tools before `on_listing`; may take its time."""
+        ...
+
+    def on_listing(self, session: Session, items: Mapping[Kind, tuple[Any, ...]], drafts: Any) -> None:
+        """Whole listings arrived, of these kinds; `drafts` are of the tools, when these are among them."""
         ...
 
     def on_listing_failed(self, kind: Kind, why: str) -> None:
@@ -128,8 +132,10 @@ class Session:
             self._end(errors)
 
     def _new_client(self) -> Client:
+        target = self.wire.target()
         return Client(
-            self.wire.target(),
+            # What a server in this process says never was bytes, and it is given no secrets.
+            target if self.config.transport == "in-process" else discreet_transport(target, self._redact),
             mode="legacy" if self._legacy else "auto",
             cache=None,
             message_handler=self._on_message,

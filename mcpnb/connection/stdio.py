@@ -2,7 +2,7 @@
 
 Instead of the SDK's `stdio_client`, because a notebook needs what that keeps to itself: the process id, an
 end within a kernel's shutdown (the SDK takes 2 + 2 s), the moment of death, and noise on stdout that costs
-one event instead of a traceback a line. The messages are parsed by the SDK's own adapter.
+one event instead of a traceback a line.
 
 It knows the process and its pipes. What an end means is the session's business.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import re
 import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -21,11 +22,11 @@ import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
 
 from mcpnb.config import ServerConfig, child_environment
 
 from . import watchdog
+from .messages import MAX_BYTES, message
 from .pace import Pace
 from .stderr import StderrTail
 
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
 
 __all__ = ["StdioProcess"]
 
-_MAX_LINE = 256 * 1024 * 1024
-"""Bytes without a newline after which this is no message any more; images travel as lines of megabytes."""
+_OPENING = re.compile(rb"\n[ \t\r]*[\[{]")
+"""How a line begins that may be a message."""
 
-_OPENING = (b"{", b"[")
-"""How a message begins."""
+_QUOTED = 200
+"""Bytes of a line that is no message, for people."""
 
 _POLL = 0.01
 """Seconds between looks at a dying process: asyncio's own `wait()` also waits for pipes that others hold."""
@@ -65,8 +66,7 @@ class StdioProcess:
         """Negative: ended by that signal. Known once the transport has been left."""
         self.ended_by_us = False
         self._ended = False
-        self.noise = 0
-        """Lines on stdout that were no message."""
+        self._noise_told = False
 
     @asynccontextmanager
     async def transport(self) -> AsyncGenerator[TransportStreams]:
@@ -110,43 +110,44 @@ class StdioProcess:
         self, process: Process, incoming: MemoryObjectSendStream[SessionMessage | Exception]
     ) -> None:
         stdout = cast("ByteReceiveStream", process.stdout)
-        held: list[bytes] = []
-        size = 0
+        held = bytearray(b"\n")
         with suppress(
             anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError
         ):
-            while size <= _MAX_LINE:
-                chunk = await stdout.receive()
-                first, *rest = chunk.split(b"\n")
-                held.append(first)
-                size += len(first)
-                if rest:
-                    for line in (b"".join(held), *rest[:-1]):
-                        text = line.strip()
-                        # A flood of plain lines costs other servers' callers the loop: no await, no parser.
-                        if text.startswith(_OPENING):
-                            await self._deliver(text, incoming)
-                        elif text:
-                            self._noisy(text)
-                    held, size = [rest[-1]], len(rest[-1])
+            while len(held) <= MAX_BYTES:
+                whole, end, rest = (await stdout.receive()).rpartition(b"\n")
+                if end:
+                    held += whole + end
+                    await self._take(held, incoming)
+                    held = bytearray(b"\n")
+                held += rest
         self._ended = True
         incoming.close()
         self._on_end()
 
-    async def _deliver(
-        self, text: bytes, incoming: MemoryObjectSendStream[SessionMessage | Exception]
+    async def _take(
+        self, lines: bytearray, incoming: MemoryObjectSendStream[SessionMessage | Exception]
     ) -> None:
-        try:
-            message = jsonrpc_message_adapter.validate_json(text, by_name=False)
-        except ValueError:
-            self._noisy(text)
-            return
-        await incoming.send(SessionMessage(message))
+        """Deliver the messages among lines, of which each stands between two line feeds."""
+        at = 0
+        # A flood of other lines costs the callers of other servers the loop: they are skipped, not looked at.
+        while found := _OPENING.search(lines, at):
+            self._skip(lines, at, found.start())
+            start = found.end() - 1
+            at = lines.index(b"\n", start)
+            try:
+                received = SessionMessage(message(lines[start:at]))
+            except ValueError:
+                self._skip(lines, start, at)
+            else:
+                await incoming.send(received)
+        self._skip(lines, at, len(lines))
 
-    def _noisy(self, text: bytes) -> None:
-        self.noise += 1
-        if self.noise == 1:
-            self._on_noise(text[:200].decode("utf-8", "replace"))
+    def _skip(self, lines: bytearray, start: int, end: int) -> None:
+        """Pass over what is no message; the first line of it is told."""
+        if not self._noise_told and (noise := lines[start:end].strip()):
+            self._noise_told = True
+            self._on_noise(noise.partition(b"\n")[0][:_QUOTED].decode("utf-8", "replace"))
 
     async def _write(
         self,

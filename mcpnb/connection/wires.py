@@ -20,6 +20,7 @@ from .faults import Fault
 from .flight import Flight
 from .http import WatchedHttp, http_transport
 from .pace import Pace
+from .sse import sse_transport
 from .stderr import StderrTail
 from .stdio import StdioProcess
 
@@ -164,7 +165,8 @@ class _Http:
         )  # fmt: skip
 
     def target(self) -> Any:
-        return http_transport(self._url, self._client)
+        transport = sse_transport if self._client.answers_elsewhere else http_transport
+        return transport(self._url, self._client)
 
     def hang_up(self) -> None:
         self._client.gone = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 
 import pytest
@@ -221,20 +220,6 @@ async def test_tags_choose_among_replicas():
         assert (await client.options(tags="blue").call("whoami")).ok
         with pytest.raises(mcpnb.NoServerAvailable, match="lacks the tag red"):
             await client.options(tags={"red"}).call("whoami")
-
-
-def test_the_core_needs_neither_pandas_nor_widgets():
-    code = (
-        "import asyncio, sys, mcpnb\n"
-        "from mcp.server.mcpserver import MCPServer\n"
-        "async def main():\n"
-        "    async with mcpnb.MultiServerClient({'a': MCPServer('a', log_level='ERROR')}) as client:\n"
-        "        client.servers()\n"
-        "asyncio.run(main())\n"
-        "print([name for name in ('pandas', 'ipywidgets', 'IPython', 'matplotlib') if name in sys.modules])"
-    )
-    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert seen.strip() == "[]"
 
 
 async def test_a_disabled_server_is_a_row_and_nothing_else():

@@ -11,7 +11,7 @@ from mcp.server.mcpserver.resolve import Elicit, ListRoots, Resolve
 from mcp_types import Completion, ListRootsResult
 from pydantic import BaseModel
 
-from mcpnb import MultiServerClient, NoServerAvailable, ToolError, ToolNotFound
+from mcpnb import ArgumentError, MultiServerClient, NoServerAvailable, ToolError, ToolNotFound
 from mcpnb.errors import ConfigError
 
 pytestmark = pytest.mark.anyio
@@ -103,6 +103,15 @@ async def test_a_prompt_is_filled_in_and_reads_as_messages():
         assert prompt.value == [{"role": "user", "content": "Hello Ada, says beta"}]
         assert prompt.text == "Hello Ada, says beta"
         assert (await client.prompt("greet", {"who": "Ada"}, how="Hi")).text == "Hi Ada, says alpha"
+
+
+async def test_what_a_prompt_requires_is_told_before_anything_is_sent():
+    async with MultiServerClient({"alpha": library("alpha")}) as client:
+        with pytest.raises(ArgumentError, match=r"^greet: who: is required and missing$"):
+            await client.prompt("greet", how="Hi")
+        with pytest.raises(ArgumentError, match="who: is required and missing; 'whom' was given instead"):
+            await client.prompt("greet", whom="Ada")
+        assert len(client.log) == 0
 
 
 async def test_declared_replicas_share_what_they_all_have():

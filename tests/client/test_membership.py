@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 
 import pytest
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import ToolAnnotations
 
-from mcpnb import McpnbError, MultiServerClient, ServerDisconnected
+from mcpnb import McpnbError, MultiServerClient, ServerDisconnected, ToolNotFound
 
 pytestmark = pytest.mark.anyio
 
@@ -111,6 +112,64 @@ async def test_a_removal_that_is_given_up_leaves_the_server_draining_and_a_recon
         assert (await client.call("quick")).value == "alpha"
         async with asyncio.timeout(LIMIT):
             await client.remove("alpha")
+
+
+async def test_whoever_is_asked_while_a_server_is_added_may_take_his_time():
+    workers, goes_on, asked = {"alpha": Worker("alpha")}, threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask(prompt) -> str:
+        loop.call_soon_threadsafe(asked.set)
+        assert goes_on.wait(LIMIT)
+        return "beta"
+
+    inputs = [{"type": "promptString", "id": "who"}]
+    more = {"inputs": inputs, "servers": {"beta": {"command": "no-such-command", "args": ["${input:who}"]}}}
+    async with client_of(workers, ask=ask) as client:
+        joining = asyncio.create_task(client.add("beta", more))
+        async with asyncio.timeout(LIMIT):
+            await asked.wait()
+        assert (await client.call("quick")).value == "alpha"
+        goes_on.set()
+        await joining
+        assert [row.server for row in client.servers()] == ["alpha", "beta"]
+
+
+async def test_while_a_server_drains_a_name_means_what_others_offer_by_it():
+    workers = {"alpha": Worker("alpha"), "beta": Worker("beta")}
+    other = MCPServer("gamma", version="1.0", log_level="ERROR")
+    other.add_tool(lambda much: f"gamma {much}", name="quick")
+    async with client_of(workers, replicas=False) as client:
+        await client.add("gamma", other)
+        call = asyncio.create_task(client.call("hold"))
+        await workers["alpha"].until_running()
+        assert (await client.call("quick")).server == "alpha"
+        removal = asyncio.create_task(client.remove("alpha"))
+        await asyncio.sleep(0)
+        assert (await client.call("quick")).server == "beta"
+        await client.remove("beta")
+        assert (await client.call("quick", much="1")).value == "gamma 1"
+        with pytest.raises(ToolNotFound, match="alpha: draining"):
+            await client.call("hold")
+        workers["alpha"].go_on.set()
+        assert (await call).value == "alpha"
+        await removal
+        assert [event.server for event in client.events.snapshot() if event.kind == "tools_changed"] == [
+            "alpha", "beta", "gamma", "alpha", "beta"
+        ]  # fmt: skip
+
+
+async def test_a_stand_in_that_drains_still_answers_the_call_that_it_has():
+    worker = Worker("alpha")
+    async with client_of({"alpha": worker}) as client:
+        client.fallback("gone", ["hold"])
+        call = asyncio.create_task(client.call("gone"))
+        await worker.until_running()
+        removal = asyncio.create_task(client.remove("alpha"))
+        await asyncio.sleep(0)
+        worker.go_on.set()
+        assert (await call).tool == "hold"
+        await removal
 
 
 async def test_a_server_that_dies_while_it_drains_is_removed():

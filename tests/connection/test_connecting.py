@@ -197,33 +197,6 @@ async def test_closing_while_it_connects_ends_the_attempt() -> None:
         assert connection.state == "disconnected"
 
 
-async def test_the_imports_of_a_first_call_are_done_before_it(tmp_path) -> None:
-    probe = (
-        "import sys, asyncio, random\n"
-        "from mcp.server.mcpserver import MCPServer\n"
-        "from mcpnb.connection import Connection\n"
-        "from mcpnb.config import ServerConfig\n"
-        "server = MCPServer('here', log_level='ERROR')\n"
-        "@server.tool()\n"
-        "def answer() -> int: return 42\n"
-        "async def main():\n"
-        "    c = Connection(ServerConfig('here', 'in-process', target=server), on_change=lambda *_: None,"
-        " rng=random.Random(1))\n"
-        "    c.start(); await c.settled()\n"
-        "    before = set(sys.modules)\n"
-        "    await c.call_tool('answer', {})\n"
-        "    new = set(sys.modules) - before\n"
-        "    print(sorted(m for m in new if 'json' in m or 'rfc' in m or 'referencing' in m))\n"
-        "    await c.close()\n"
-        "asyncio.run(main())\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", probe, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
-    assert out.decode().strip() == "[]"
-
-
 async def test_what_a_server_says_in_an_error_answer_about_its_secrets_is_hidden() -> None:
     server = MCPServer("here", log_level="ERROR")
     config = ServerConfig("here", "in-process", target=server, hidden=frozenset({"sk-abcdef123456"}))

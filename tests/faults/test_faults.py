@@ -130,7 +130,7 @@ class Others:
             result = await self._peer.call("echo", text=str(self.done))
             assert result.text == str(self.done)
             self.done += 1
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
 
 
 def _connected(event: Event) -> bool:

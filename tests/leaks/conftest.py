@@ -12,7 +12,12 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import mcp.shared._otel
+import opentelemetry.trace
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import mcpnb
 
@@ -55,7 +60,19 @@ def file(tmp_path_factory: pytest.TempPathFactory, elsewhere: tuple[str, list[st
 
 
 @pytest.fixture(scope="module")
-def planted(file: Path, elsewhere: tuple[str, list[str]]) -> Iterator[Planted]:
+def spans() -> Iterator[InMemorySpanExporter]:
+    """All that is traced meanwhile, by us and by the SDK, which keeps its tracer for good."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opentelemetry.trace, "_TRACER_PROVIDER", provider)
+        patch.setattr(mcp.shared._otel, "_tracer", provider.get_tracer("mcp-python-sdk"))
+        yield exporter
+    provider.shutdown()
+
+
+@pytest.fixture(scope="module")
+def planted(file: Path, elsewhere: tuple[str, list[str]], spans: InMemorySpanExporter) -> Iterator[Planted]:
     handler = Lines()
     before = logging.root.level
     logging.root.addHandler(handler)

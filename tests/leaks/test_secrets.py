@@ -17,6 +17,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import mcpnb
 from mcpnb import cli
@@ -125,10 +126,47 @@ def test_no_logger_of_any_library_writes_a_secret_even_at_debug_level(
 ) -> None:
     assert failures
     said = {line.partition(":")[0] for line in planted.lines}
-    assert {"httpx2", "httpcore2.http11", "mcp.client.streamable_http", "mcp.client.sse"} <= said
+    assert {"httpx2", "httpcore2.http11", "mcp.client.streamable_http"} <= said
     for line in list(planted.lines):
         assert found(line) == []
     assert any("/mcp?api_key=•••" in line for line in planted.lines if line.startswith("httpx2"))
+
+
+def test_no_span_of_ours_or_of_the_sdk_holds_a_secret(
+    spans: InMemorySpanExporter, failures: list[BaseException]
+) -> None:
+    assert failures
+    told = spans.get_finished_spans()
+    assert {span.instrumentation_scope.name for span in told} == {"mcpnb", "mcp-python-sdk"}
+    for span in told:
+        assert found(span.to_json()) == [], span.name
+
+
+def test_a_recording_holds_no_secret_even_where_a_tool_answers_with_it(
+    planted: Planted, tmp_path: Path
+) -> None:
+    """An answer is data and comes as it is; but files are shown around, so in them secrets are hidden."""
+    path = tmp_path / "session.jsonl"
+    with planted.fleet.record(path):
+        for server in ("child", "web", "events", "user", "shared", "plain"):
+            view = planted.fleet.options(server=server, raise_on_error=False)
+            assert found(view.call("know").text) != []
+            view.call("fail")
+            with pytest.raises(mcpnb.McpnbError):
+                view.call("refuse")
+            with pytest.raises(mcpnb.McpnbError):
+                planted.fleet.options(server="denied", retries=0).call("know")
+    text = path.read_text()
+    assert found(text) == []
+    assert [found(repr(json.loads(line))) for line in text.splitlines()] == [[]] * len(text.splitlines())
+    assert "argv=['--token', '•••'" in text
+    recording = mcpnb.Recording.load(path)
+    for frame in (recording.calls, recording.servers, recording.tools):
+        assert found(frame.to_csv() + frame.to_html()) == []
+    assert found(shown(recording)) == []
+    with mcpnb.replay(path) as again:
+        assert "•••" in again.options(server="child").call("know").text
+        assert found(shown(again) + again.servers.to_csv()) == []
 
 
 def without_questions(planted: Planted, folder: Path, *servers: str) -> str:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,20 @@ def test_what_is_wrong_with_a_call_is_said_before_it_is_sent(fleet):
     with pytest.raises(mcpnb.ToolNotFound, match="get_current_time"):
         fleet.call("get_curent_time", timezone="UTC")
     assert fleet.calls.empty
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_one_that_dies_while_it_works_fails_that_call_alone_and_is_started_again(fleet, number):
+    working, back = threading.Event(), threading.Event()
+    view = fleet.options(server="everything", idempotent=False, on_progress=lambda *_: working.set())
+    call = view.submit("trigger-long-running-operation", duration=60, steps=600)
+    other = fleet.options(server="everything-http", on_progress=lambda *_: None)
+    beside = other.submit("trigger-long-running-operation", duration=1, steps=2)
+    assert working.wait(30)
+    fleet.on("server_state", lambda event: event.data["state"] == "connected" and back.set())
+    os.killpg(fleet.client.members["everything"].pid, number)
+    with pytest.raises(mcpnb.ServerDisconnected, match="everything went away while it worked"):
+        call.result()
+    assert "completed" in beside.result().text
+    assert back.wait(30)
+    assert "again" in fleet.options(server="everything").call("echo", message="again").text
