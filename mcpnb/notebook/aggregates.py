@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from mcpnb.notebook import servers as table
 from mcpnb.notebook import svg
-from mcpnb.notebook.cards import card, ending, head, introduce
+from mcpnb.notebook.attribution import answer_html, givers
+from mcpnb.notebook.cards import card, head, introduce
+from mcpnb.notebook.disagreements import FIELDS, disagreements_html
 from mcpnb.notebook.markup import (
     Column,
     bundle,
@@ -22,7 +24,6 @@ from mcpnb.notebook.markup import (
     name,
     percent,
     shorten,
-    tree,
     visible,
 )  # fmt: skip
 from mcpnb.notebook.markup import table as html_table
@@ -33,12 +34,11 @@ if TYPE_CHECKING:
     from mcpnb.result import Aggregate, Source
 
 _TEXT_LIMIT: Final = 2_000
-_CELL: Final = 120
-_LANES: Final = 12
-"""Sources that are drawn in time."""
-_FIELDS: Final = 40
-"""Disagreements that have a row."""
+_ROWS: Final = 12
+"""Sources that are seen at once."""
 _OPTIONS: Final = 8
+_REMARK: Final = 400
+_TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 
 def aggregate_bundle(aggregate: Aggregate) -> dict[str, str]:
@@ -60,19 +60,14 @@ def aggregate_html(aggregate: Aggregate) -> str:
 
 
 def _sections(a: Aggregate) -> Iterable[str]:
-    yield f'{_title("Answer")}<div class="mcpnb-value">{_value(a.value)}</div>'
-    yield _options(a.alternatives)
-    yield f"{_title('Sources')}{_race(a)}"
-    yield _sources(a.sources)
+    yield f'{_title("Answer")}<div class="mcpnb-value">{answer_html(a)}</div>'
+    yield _options(a.alternatives, len(a.results))
+    yield f"{_title('Sources')}{_sources(a.sources)}"
     yield _conflicts(a.conflicts)
 
 
 def _title(text: str) -> str:
     return f'<h4 class="mcpnb-sub">{text}</h4>'
-
-
-def _value(value: object) -> str:
-    return cut(value, _TEXT_LIMIT, lines=40) if isinstance(value, str) and value else tree(value)
 
 
 def _conflict_count(count: int) -> str:
@@ -81,12 +76,12 @@ def _conflict_count(count: int) -> str:
     return f'<span class="mcpnb-warn">⇄ {count} disagreement{"" if count == 1 else "s"}</span>'
 
 
-def _options(options: Sequence[Option]) -> str:
+def _options(options: Sequence[Option], answered: int) -> str:
     """The other answers, folded away."""
     if not options:
         return ""
     rows = [
-        [" ".join(map(table.swatch, o.servers)), percent(o.confidence), cut(compact(o.value), _TEXT_LIMIT)]
+        [givers(o.servers, answered), percent(o.confidence), cut(compact(o.value), _TEXT_LIMIT)]
         for o in options[:_OPTIONS]
     ]
     columns = (Column("Source"), Column("Confidence", numeric=True), Column("Answer"))
@@ -98,81 +93,72 @@ def _options(options: Sequence[Option]) -> str:
 # -- sources
 
 
-def _race(a: Aggregate) -> str:
-    lanes = [_source_lane(source) for source in a.sources[:_LANES]]
-    if not lanes:
-        return ""
-    strip = svg.race_strip(lanes, title=f"answers to {a.tool}, from the call's arrival on")
-    return strip + _more(len(a.sources) - _LANES, "server")
-
-
-def _source_lane(source: Source) -> svg.Lane:
-    words = f"{duration(source.latency)} · {table.look(table.OUTCOMES, source.outcome)}"
-    bar = svg.Bar(0.0, source.latency, SERVERS.accent(source.server), ending(source.outcome), words)
-    return svg.Lane(source.server, [bar])
-
-
 def _sources(sources: Sequence[Source]) -> str:
-    heads = (
-        Column("Server"),
-        Column("Outcome"),
-        Column("Latency", numeric=True),
-        Column("Confidence", numeric=True, title="The product of what stands right of it"),
-        Column("Reported", numeric=True, title="What the server says of its own answer"),
-        Column("Reliability", numeric=True, title="The share of its calls that went well lately"),
-        Column("Freshness", numeric=True, title="1 for the newest answer, less for older ones"),
-        Column("Agreement", numeric=True, title="How many of the sources say the same, itself included"),
-        Column("Remarks", title="What was left out or why there is no answer; how it was read"),
+    """A row per source; of many the first, and the others folded away."""
+    if not sources:
+        return ""
+    shown, hidden = _source_table(sources[:_ROWS]), sources[_ROWS:]
+    if not hidden:
+        return shown
+    words = f"{len(hidden)} more server{'' if len(hidden) == 1 else 's'}"
+    return f"{shown}<details><summary>{words}</summary>{_source_table(hidden)}</details>"
+
+
+def _source_table(sources: Sequence[Source]) -> str:
+    remarks = "".join(
+        f"<dt>{table.swatch(s.server)}</dt><dd>{said}</dd>" for s in sources if (said := _remarks(s))
     )
-    return html_table(heads, [_source_row(source) for source in sources], row_heads=True)
+    below = f'<dl class="mcpnb-tree mcpnb-remarks">{remarks}</dl>' if remarks else ""
+    return html_table(_SOURCE_COLUMNS, map(_source_row, sources), row_heads=True) + below
+
+
+def _remarks(source: Source) -> str:
+    """What was left out, or why there is no answer; how it was read."""
+    parts = [cut(source.error, _REMARK)] if source.error else []
+    if source.note:
+        parts.append(f'<span class="mcpnb-dim">{cut(source.note, _REMARK)}</span>')
+    return "<br>".join(parts)
+
+
+_SOURCE_COLUMNS: Final = (
+    Column("Server"),
+    Column("Outcome"),
+    Column("Latency", numeric=True, title="From the call's arrival to the end of this source"),
+    Column("Confidence", title="The product of the four right of it"),
+    Column("= reported", numeric=True, title="What the server says of its own answer"),
+    Column(f"{_TIMES} reliability", numeric=True, title="The share of its calls that went well lately"),
+    Column(f"{_TIMES} freshness", numeric=True, title="1 for the newest answer, less for older ones"),
+    Column(f"{_TIMES} agreement", numeric=True, title="How many sources say the same, itself included"),
+)
 
 
 def _source_row(source: Source) -> list[str]:
     trust = source.trust
     parts = () if trust is None else (trust.reported, trust.reliability, trust.freshness, trust.agreement)
-    remarks = [cut(source.error, 160)] if source.error else []
-    if source.note:
-        remarks.append(f'<span class="mcpnb-dim">{cut(source.note, 160)}</span>')
     return [
         table.swatch(source.server),
         table.look(table.OUTCOMES, source.outcome).html,
         duration(source.latency),
-        percent(source.confidence),
+        _confidence(source) if parts else "",
         *(map(percent, parts) if parts else ("",) * 4),
-        "<br>".join(remarks),
     ]
+
+
+def _confidence(source: Source) -> str:
+    """A figure beside its bar, in the server's accent."""
+    words = percent(source.confidence)
+    bar = svg.meter(source.confidence, SERVERS.accent(source.server), title=words)
+    return f'<span class="mcpnb-meterbox mcpnb-state">{bar}{words}</span>'
 
 
 # -- disagreements
 
 
 def _conflicts(conflicts: Sequence[Disagreement]) -> str:
-    """A row per field on which the sources disagree, a column per source."""
     if not conflicts:
         return ""
-    said = list(dict.fromkeys(server for conflict in conflicts for server in conflict.values))
-    columns = [Column("Field"), Column("Chosen"), *(Column(server) for server in said)]
-    columns.append(
-        Column("Spread", numeric=True, title="Greatest difference relative to the greatest magnitude")
-    )
-    rows = [
-        [
-            cut(c.key, _CELL) if c.key else "the answer",
-            cut(compact(c.chosen), _CELL),
-            *(_said(c, server) for server in said),
-            percent(c.spread),
-        ]
-        for c in conflicts[:_FIELDS]
-    ]
-    drawn = html_table(columns, rows, row_heads=True)
-    return f"{_title('Where they disagree')}{drawn}{_more(len(conflicts) - _FIELDS, 'field')}"
-
-
-def _said(conflict: Disagreement, server: str) -> str:
-    if server not in conflict.values:
-        return ""
-    shown = cut(compact(conflict.values[server]), _CELL)
-    return shown if server in conflict.agreeing else f'<span class="mcpnb-warn">≠ {shown}</span>'
+    drawn = disagreements_html(conflicts)
+    return f"{_title('Where they disagree')}{drawn}{_more(len(conflicts) - FIELDS, 'field')}"
 
 
 def _more(count: int, word: str) -> str:
@@ -200,7 +186,7 @@ def aggregate_text(aggregate: Aggregate) -> str:
     ]
     heads = ("server", "outcome", "latency", "confidence", "error")
     sources = table.text_table(heads, rows, right=frozenset({2, 3}))
-    split = [_split(conflict) for conflict in a.conflicts[:_FIELDS]]
+    split = [_split(conflict) for conflict in a.conflicts[:FIELDS]]
     return "\n".join([top, visible(shorten(shown, _TEXT_LIMIT), lines=True), sources, *split])
 
 

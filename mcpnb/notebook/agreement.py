@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from matplotlib.axes import Axes
 
-from mcpnb.notebook.markup import compact, percent, shorten, visible
+from mcpnb.notebook.disagreements import in_words
+from mcpnb.notebook.markup import percent, shorten, visible
+from mcpnb.notebook.palette import SERVERS
 from mcpnb.notebook.plots import INK, RULE, SOFT, new_axes
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def _cell(
 ) -> None:
     if conflict is not None and server in conflict.values:
         agrees = server in conflict.agreeing
-        words = shorten(compact(conflict.values[server]), _CELL)
+        words = shorten(in_words(conflict.values[server]), _CELL)
     elif server in givers:
         agrees, words = True, "✓"
     else:
@@ -92,6 +94,9 @@ def _frame(ax: Axes, aggregate: Aggregate, fields: list[str], sources: list[str]
     ax.set_xticks(range(len(sources)), names, parse_math=False)
     ax.xaxis.tick_top()
     ax.tick_params(colors=SOFT, labelsize=8.5, length=0)
+    for label, source in zip(ax.get_xticklabels(), sources, strict=True):
+        label.set_color(SERVERS.accent(source).tone.light)
+        label.set_fontweight("bold")
     ax.set_xlim(-0.6, max(len(sources), 1) - 0.4)
     ax.set_ylim(max(len(fields), 1) - 0.4, -0.6)
     ax.grid(visible=False)

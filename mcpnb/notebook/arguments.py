@@ -34,23 +34,47 @@ def parse(text: str, variables: Mapping[str, Any] | None = None) -> dict[str, An
     """
     text = text.strip()
     if text.startswith("{"):
-        return _object(text)
+        found, at = json_object(text, 0)
+        if at < len(text):
+            raise ValueError(f"the arguments are not JSON: {text[at:].strip()!r} follows the object")
+        return found
     arguments: dict[str, Any] = {}
     at = 0
     while at < len(text):
-        key, at = _key(text, at)
-        if key in arguments:
-            raise ValueError(f"{key} is given twice")
-        arguments[key], at = _value(text, at, variables or {})
+        at = pair(text, at, variables or {}, arguments)
         at += len(text[at:]) - len(text[at:].lstrip())
     return arguments
 
 
-def _object(text: str) -> dict[str, Any]:
+def pair(text: str, at: int, variables: Mapping[str, Any], arguments: dict[str, Any]) -> int:
+    """Read one `key=value` into `arguments`; where it ends.
+
+    Raises:
+        ValueError: It is none, or the key was there before.
+    """
+    key, at = _key(text, at)
+    if key in arguments:
+        raise ValueError(f"{key} is given twice")
+    arguments[key], at = _value(text, at, variables)
+    return at
+
+
+def json_object(text: str, at: int) -> tuple[dict[str, Any], int]:
+    """The JSON object that begins at a place, and where it ends.
+
+    Raises:
+        ValueError: It is none.
+    """
     try:
-        return json.loads(text, parse_constant=_no_constant)
-    except ValueError as error:
+        return _JSON.raw_decode(text, at)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the arguments are not JSON: {error}") from error
+
+
+def word(text: str, at: int) -> tuple[str, int]:
+    """A text up to the next space, or between quotes, and where it ends."""
+    value, end = _value(text, at, {}) if text[at : at + 1] in {'"', "'"} else _plain(text, at, {}, raw=True)
+    return str(value), end
 
 
 def _key(text: str, at: int) -> tuple[str, int]:
@@ -74,12 +98,12 @@ def _value(text: str, at: int, variables: Mapping[str, Any]) -> tuple[Any, int]:
     return value, end
 
 
-def _plain(text: str, at: int, variables: Mapping[str, Any]) -> tuple[Any, int]:
+def _plain(text: str, at: int, variables: Mapping[str, Any], *, raw: bool = False) -> tuple[Any, int]:
     if quoted := _QUOTED.match(text, at):
         return quoted[1], quoted.end()
     word = _WORD.match(text, at)
     assert word is not None  # noqa: S101 - the pattern matches nothing, too
-    if variable := _VARIABLE.fullmatch(word[0]):
+    if not raw and (variable := _VARIABLE.fullmatch(word[0])):
         if variable[1] not in variables:
             raise ValueError(
                 f"there is no variable {variable[1]!r}; '{word[0]}' in quotes is the text itself"

@@ -306,7 +306,8 @@ def _detail(event: Event, shown: servers.Look) -> str:
     """The event's words without the server and the state that already stand before them."""
     text = event.detail
     for said in (event.server, shown.word):
-        if said and text.startswith(said):
+        # A server `c` has not said the first letter of "connected".
+        if said and text.startswith(said) and not text[len(said) : len(said) + 1].isalnum():
             text = text[len(said) :].lstrip(" :")
     return text
 

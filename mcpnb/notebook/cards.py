@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from mcpnb.notebook.palette import SERVERS
 
@@ -26,8 +26,3 @@ def introduce(candidates: Iterable[str]) -> None:
     """Give servers their accents in the catalog's order, not in the order of a call's attempts."""
     for server in candidates:
         SERVERS.accent(server)
-
-
-def ending(outcome: str) -> Any:
-    """How a race's bar looks that ended so."""
-    return "won" if outcome in ANSWERED else "cancelled" if outcome == "cancelled" else "lost"

@@ -10,11 +10,12 @@ import contextvars
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from mcpnb.portal import Future, current_future
 
 __all__ = [
+    "PAGE",
     "Cell",
     "Place",
     "cell_of_now",
@@ -24,7 +25,12 @@ __all__ = [
     "in_kernel",
     "on_main_thread",
     "watch",
+    "without_kernel",
 ]
+
+
+PAGE: Final = "a running notebook with widgets"
+"""What dashboards, forms and playgrounds need; said where they can only be looked at."""
 
 
 class Place(Protocol):
@@ -64,9 +70,9 @@ _last: list[Cell] = []
 """The cell that made the last call, at most one."""
 
 
-def enter(future: Future[Any]) -> Cell:
-    """The running code's cell is the one that makes this call; remembered until the call ends."""
-    cell = Cell()
+def enter(future: Future[Any], cell: Cell | None = None) -> Cell:
+    """This cell, or the running code's, is the one that makes this call; remembered until the call ends."""
+    cell = cell or Cell()
     with _lock:
         _calls[future] = cell
         _last[:] = [cell]
@@ -97,6 +103,11 @@ def _kernel() -> Any:
 def in_kernel() -> bool:
     """Whether this process is a notebook's kernel."""
     return _kernel() is not None
+
+
+def without_kernel(state: str, closed: bool) -> str:
+    """The state of something that lives on a page, and what it lacks to do so: nothing, once closed."""
+    return state if closed or in_kernel() else f"{state}; it needs {PAGE}"
 
 
 def has_person() -> bool:

@@ -16,8 +16,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from mcpnb.catalog import KINDS
 from mcpnb.notebook.face import Panel
-from mcpnb.notebook.markup import cut, escape, name, shorten
+from mcpnb.notebook.markup import cut, escape, shorten
+from mcpnb.notebook.servers import swatch
 
 if TYPE_CHECKING:
     from mcpnb.catalog import Conflict
@@ -27,6 +29,8 @@ __all__ = ["ConflictVerbs", "Contested", "OpenConflict", "conflicts_panel"]
 
 _ROWS: Final = 20
 """Conflicts with a row of their own: a page with more could not be read."""
+_WHY: Final = 160
+_HINT: Final = 400
 _BY_POLICY: Final = ""
 """What the dropdown says where nobody was preferred."""
 
@@ -172,7 +176,8 @@ class _Board:
         """Bring the rows in line with the fleet; whether there are any. Sends nothing when they are."""
         # By name: a row must not run away from the hand that moves its dropdown.
         found = sorted(
-            self._fleet.open_conflicts(), key=lambda each: (each.conflict.kind, each.conflict.tool)
+            self._fleet.open_conflicts(),
+            key=lambda each: (KINDS.index(each.conflict.kind), each.conflict.tool),
         )
         shown = {(each.conflict.kind, each.conflict.tool): each for each in found[:_ROWS]}
         for key in self._rows.keys() - shown.keys():
@@ -273,11 +278,13 @@ class _Row:
 
     def _tell(self) -> None:
         c = self.conflict
-        means = f"means {name(c.chosen)} ·" if c.chosen else "means nothing by itself ·"
+        means = f"means {swatch(c.chosen)}" if c.chosen else "means nothing by itself"
+        why, _, more = c.why.partition(". ")
         said = f" · {self._said}" if self._said else ""
+        hint = f'<div class="mcpnb-small">{cut(more, _HINT)}</div>' if more else ""
         self._label.value = (
-            f'<div class="mcpnb">{means} <span class="mcpnb-dim">{escape(c.policy)}: {cut(c.why, 160)}</span>'
-            f"{said}</div>"
+            f'<div class="mcpnb">{means} '
+            f'<span class="mcpnb-dim">· {escape(c.policy)}: {cut(why, _WHY)}</span>{said}{hint}</div>'
         )
 
     def _moved(self, change: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import ServerStatus
 from mcpnb.notebook.board import Moment, board_html, board_text, clock_time
+from mcpnb.notebook.cells import PAGE, without_kernel
 from mcpnb.notebook.face import Controls, Face, Panel
 from mcpnb.notebook.markup import bundle, escape
 from mcpnb.notebook.pulse import TIMERS, Pulse, Scheduler
@@ -132,7 +133,7 @@ class Dashboard:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "live" if self._pulse.running else "not live"
-        return f"<Dashboard of {self._view.name}: {state}>"
+        return f"<Dashboard of {self._view.name}: {without_kernel(state, self._closed)}>"
 
     # -- what it shows
 
@@ -150,12 +151,16 @@ class Dashboard:
             note=self._note,
         )
 
-    def snapshot(self) -> dict[str, str]:
-        """The dashboard as it is now, as a MIME bundle that needs nothing else and says when it was taken."""
+    def snapshot(self, why: str = "") -> dict[str, str]:
+        """The dashboard as it is now, as a MIME bundle that needs nothing else.
+
+        It says when it was taken, and why it does not live, where `why` says so.
+        """
         moment = self.moment()
         taken = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment.now))
-        foot = f"strategy {escape(moment.strategy)} · snapshot of {taken}"
-        return bundle(board_html(moment, foot=foot), f"{board_text(moment)}\nsnapshot of {taken}")
+        said = f"snapshot of {taken}{f': {why}' if why else ''}"
+        foot = f"strategy {escape(moment.strategy)} · {escape(said)}"
+        return bundle(board_html(moment, foot=foot), f"{board_text(moment)}\n{said}")
 
     def refresh(self) -> None:
         """Draw now; send it when it differs from what was sent last. Errors stand in the widget."""
@@ -287,7 +292,7 @@ class Dashboard:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002
         face = self._appear()
         if face is None:
-            return self.snapshot()
+            return self.snapshot("" if self._closed else f"a live dashboard needs {PAGE}")
         self.refresh()
         self._start()
         return {**self.snapshot(), _VIEW: {"version_major": 2, "version_minor": 0, "model_id": face.model_id}}

@@ -6,8 +6,6 @@ changes nothing. Everything that a server sent goes through `markup`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +13,11 @@ from mcpnb.model import Explanation, ServerStatus
 from mcpnb.notebook import servers as table
 from mcpnb.notebook.aggregates import aggregate_bundle
 from mcpnb.notebook.cards import card, head, introduce
+from mcpnb.notebook.directories import backends_html, backends_text
 from mcpnb.notebook.explain import explanation_bundle, reasons_html
 from mcpnb.notebook.markup import (
     bundle,
     compact,
-    cut,
     duration,
     escape,
     name,
@@ -28,41 +26,47 @@ from mcpnb.notebook.markup import (
     visible,
 )  # fmt: skip
 from mcpnb.notebook.markup import table as html_table
+from mcpnb.notebook.media import block_html, block_text, text_html
 from mcpnb.notebook.palette import SERVERS
 
 if TYPE_CHECKING:
+    from mcpnb.discovery import BackendStatus
     from mcpnb.result import Result
 
-_PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-"""Kinds of images that cannot carry script."""
-_SOUNDS: Final = frozenset({"audio/wav", "audio/mpeg", "audio/mp3", "audio/ogg", "audio/webm", "audio/flac"})
-_MEDIA_LIMIT: Final = 8_000_000
-"""Characters of base64 that one image or sound may put into a notebook file."""
 _TEXT_LIMIT: Final = 2_000
 
 
 # -- fleet
 
 
-def fleet_html(statuses: Sequence[ServerStatus], *, title: str = "fleet", strategy: str = "") -> str:
-    """The servers' table with what is wrong with those that are down."""
+def fleet_html(
+    statuses: Sequence[ServerStatus], *, title: str = "fleet", strategy: str = "",
+    directories: Sequence[BackendStatus] = (),
+) -> str:  # fmt: skip
+    """The servers' table with what is wrong with those that are down, and where they are discovered."""
     rows = [table.static_row(status, SERVERS) for status in statuses]
     shown = html_table(table.STATIC_COLUMNS, rows, caption="Servers", row_heads=True, kind="mcpnb-servers")
     pills = (escape(table.summary(statuses)), f"strategy {escape(strategy)}" if strategy else "")
-    return card(head(name(title), pills), shown, table.troubles(statuses))
+    return card(head(name(title), pills), shown, table.troubles(statuses), backends_html(directories))
 
 
-def fleet_text(statuses: Sequence[ServerStatus], *, title: str = "fleet", strategy: str = "") -> str:
+def fleet_text(
+    statuses: Sequence[ServerStatus], *, title: str = "fleet", strategy: str = "",
+    directories: Sequence[BackendStatus] = (),
+) -> str:  # fmt: skip
     """The same for viewers without HTML."""
     how = f", strategy {strategy}" if strategy else ""
-    return f"{visible(title)}: {table.summary(statuses)}{how}\n{table.servers_text(statuses)}"
+    top = f"{visible(title)}: {table.summary(statuses)}{how}"
+    return "\n".join(filter(None, (top, table.servers_text(statuses), backends_text(directories))))
 
 
-def fleet_bundle(title: str, strategy: str, statuses: Sequence[ServerStatus]) -> dict[str, str]:
+def fleet_bundle(
+    title: str, strategy: str, statuses: Sequence[ServerStatus], directories: Sequence[BackendStatus] = ()
+) -> dict[str, str]:
     """The MIME bundle of a fleet."""
     return bundle(
-        fleet_html(statuses, title=title, strategy=strategy),
-        fleet_text(statuses, title=title, strategy=strategy),
+        fleet_html(statuses, title=title, strategy=strategy, directories=directories),
+        fleet_text(statuses, title=title, strategy=strategy, directories=directories),
     )
 
 
@@ -89,75 +93,39 @@ def _attempts(count: int) -> str:
 
 
 def _answer(result: Result) -> Iterable[str]:
-    value = result.value
-    media = [shown for block in result.content if (shown := _media(block))]
-    if value != "" or not media:
-        yield f'<div class="mcpnb-value">{_value(value)}</div>'
-    yield from media
+    """The answer's parts: messages, or the value and what stands beside it, in their order."""
+    messages = getattr(getattr(result, "raw", None), "messages", None)
+    if messages:
+        yield "".join(map(_message, messages))
+        return
+    value, blocks = result.value, result.content
+    if not isinstance(value, str) or all(block.type == "text" for block in blocks):
+        yield _value(value, _mime(result))
+        blocks = [block for block in blocks if block.type != "text"]
+    for block in blocks:
+        yield _wrapped(text_html(block.text) if block.type == "text" else block_html(block))
 
 
-def _value(value: object) -> str:
-    return cut(value, _TEXT_LIMIT, lines=40) if isinstance(value, str) and value else tree(value)
+def _value(value: object, mime: str | None) -> str:
+    return _wrapped(text_html(value, mime) if isinstance(value, str) and value else tree(value))
 
 
-def _media(block: Any) -> str:
-    """A content block that is no text; empty for text."""
-    match block.type:
-        case "image":
-            return _picture(block.data, block.mime_type)
-        case "audio":
-            return _sound(block.data, block.mime_type)
-        case "resource_link":
-            return f"<p>↗ {_link(str(block.uri), block.name)}</p>"
-        case "resource":
-            return _resource(block.resource)
-        case _:
-            return ""
+def _wrapped(html: str) -> str:
+    return f'<div class="mcpnb-value">{html}</div>' if html else ""
 
 
-def _picture(data: str, kind: str) -> str:
-    if (bad := _not_shown(data, kind, _PICTURES)) is not None:
-        return bad
-    return f'<img class="mcpnb-image" alt="image from the server" src="data:{kind};base64,{data}">'
+def _message(message: Any) -> str:
+    """A prompt's message under the role that speaks it."""
+    block = message.content
+    shown = text_html(block.text) if block.type == "text" else block_html(block)
+    role = f'<h4 class="mcpnb-sub">{escape(message.role)}</h4>'
+    return f'<div class="mcpnb-message">{role}{_wrapped(shown)}</div>'
 
 
-def _sound(data: str, kind: str) -> str:
-    if (bad := _not_shown(data, kind, _SOUNDS)) is not None:
-        return bad
-    return f'<audio controls src="data:{kind};base64,{data}"></audio>'
-
-
-def _not_shown(data: str, kind: str, shown: frozenset[str]) -> str | None:
-    """Why data does not go onto the page, None when it does."""
-    why = None
-    if kind not in shown:
-        why = "not a kind that is shown here"
-    elif len(data) > _MEDIA_LIMIT:
-        why = "too large to keep in a notebook"
-    else:
-        try:
-            base64.b64decode(data, validate=True)
-        except (binascii.Error, ValueError):
-            why = "not valid base64"
-    if why is None:
-        return None
-    return f'<p class="mcpnb-dim">{escape(kind)}, {len(data):,} characters of base64: {why}; see .content</p>'
-
-
-def _link(uri: str, label: str) -> str:
-    if uri.startswith(("https://", "http://")):
-        return f'<a href="{escape(uri)}" rel="noopener noreferrer" target="_blank">{escape(label)}</a>'
-    return f"{escape(label)} <code>{escape(shorten(uri, 200))}</code>"
-
-
-def _resource(resource: Any) -> str:
-    text = getattr(resource, "text", None)
-    blob = getattr(resource, "blob", "")
-    kind = resource.mime_type or "unknown type"
-    body = (
-        cut(text) if text is not None else f"{escape(kind)}, {len(blob):,} characters of base64; see .content"
-    )
-    return f"<div><code>{escape(shorten(str(resource.uri), 200))}</code> {body}</div>"
+def _mime(result: Result) -> str | None:
+    """What the one part of a resource says it is."""
+    parts = getattr(getattr(result, "raw", None), "contents", None) or ()
+    return parts[0].mime_type if len(parts) == 1 else None
 
 
 def result_text(result: Result) -> str:
@@ -166,8 +134,14 @@ def result_text(result: Result) -> str:
     attempts = f", {result.attempts} attempts" if result.attempts > 1 else ""
     value = result.value
     shown = value if isinstance(value, str) else compact(value)
+    beside = " ".join(filter(None, map(block_text, result.content)))
     head = f"{result.tool} from {result.server}: {state}, {duration(result.latency)}{attempts}"
-    return f"{visible(head)}\n{visible(shorten(shown, _TEXT_LIMIT), lines=True)}"
+    lines = [
+        visible(head),
+        visible(shorten(shown, _TEXT_LIMIT), lines=True),
+        visible(shorten(beside, _TEXT_LIMIT)),
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 def result_bundle(result: Result) -> dict[str, str]:

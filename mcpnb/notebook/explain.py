@@ -10,21 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from mcpnb.model import AttemptRecord, Explanation
+from mcpnb.notebook import race
 from mcpnb.notebook import servers as table
-from mcpnb.notebook import svg
-from mcpnb.notebook.cards import ANSWERED, card, ending, head, introduce
-from mcpnb.notebook.markup import Column, bundle, count, cut, duration, escape, name, shorten, trimmed
+from mcpnb.notebook.cards import card, head, introduce
+from mcpnb.notebook.markup import Column, bundle, count, cut, duration, escape, name, trimmed
 from mcpnb.notebook.markup import table as html_table
-from mcpnb.notebook.palette import SERVERS
 
 _ROWS: Final = 24
 """Candidates with a row of their own; a fleet may have thousands, most of them with nothing to tell."""
-_LANES: Final = 12
-"""Attempts that are drawn."""
 _NUMBERED: Final = 4
 """Attempts whose numbers get a column."""
-_NOTE: Final = 96
-"""Characters of a reason below its lane."""
 
 
 def explanation_bundle(explanation: Explanation) -> dict[str, str]:
@@ -42,11 +37,11 @@ def explanation_html(explanation: Explanation) -> str:
 def _title(e: Explanation) -> str:
     if e.cached:
         return f"Why {name(e.tool)} was answered from the cache"
-    winner = next((r.attempt for r in reversed(e.attempts) if r.outcome in ANSWERED), None)
-    if winner is None:
+    won = race.winner(e)
+    if won is None:
         return f"Why {name(e.tool)} got no answer"
-    instead = "" if winner.tool == e.tool else f" with {name(winner.tool)}"
-    return f"Why {name(e.tool)} was answered by {table.swatch(winner.server)}{instead}"
+    instead = "" if won.attempt.tool == e.tool else f" with {name(won.attempt.tool)}"
+    return f"Why {name(e.tool)} was answered by {table.swatch(won.attempt.server)}{instead}"
 
 
 def _pills(e: Explanation) -> Iterable[str]:
@@ -77,50 +72,14 @@ def reasons_html(explanation: Explanation) -> str:
 
 def race_html(explanation: Explanation) -> str:
     """A lane per attempt, from the call's arrival on; empty when nothing was sent."""
-    attempts = _in_order(explanation)
-    if not attempts:
-        return ""
-    lanes = [_lane(record, explanation) for record in attempts[:_LANES]]
-    strip = svg.race_strip(lanes, title=f"attempts of {explanation.tool}, from the call's arrival on")
-    more = len(attempts) - _LANES
-    return strip + (f'<p class="mcpnb-dim">… {_counted(more, "more attempt")}</p>' if more > 0 else "")
-
-
-def _in_order(e: Explanation) -> Sequence[AttemptRecord]:
-    """The attempts as they were sent; the explanation has them as they ended."""
-    return sorted(e.attempts, key=lambda record: record.attempt.number)
-
-
-def _lane(record: AttemptRecord, e: Explanation) -> svg.Lane:
-    a = record.attempt
-    accent, sent = SERVERS.accent(a.server), max(0.0, a.sent_at - e.arrived)
-    words = f"{duration(record.latency)} · {table.look(table.OUTCOMES, record.outcome)}"
-    won = " · won" if record.outcome in ANSWERED else ""
-    bars = [svg.Bar(sent, sent + record.latency, accent, ending(record.outcome), words + won)]
-    if a.queued > 0:
-        waited = f"waited {duration(a.queued)} for a free server"
-        bars.insert(0, svg.Bar(max(0.0, sent - a.queued), sent, accent, "queued", waited))
-    return svg.Lane(f"{a.number} → {a.server}", bars, _note(record, e, sent))
-
-
-def _note(record: AttemptRecord, e: Explanation, sent: float) -> str:
-    """Why the attempt was sent, when, and what it waited for, where that does not go without saying."""
-    a = record.attempt
-    parts = [] if a.why == "first" else [a.why]
-    if a.tool != e.tool:
-        parts.append(f"calls {a.tool}")
-    if a.queued > 0:
-        parts.append(f"waited {duration(a.queued)} for a free server")
-    if parts and sent > 0:
-        parts.append(f"sent after {duration(sent)}")
-    return shorten(" · ".join(parts), _NOTE)
+    return race.attempts_strip(explanation)
 
 
 # -- by candidate
 
 
 def _candidates(e: Explanation) -> str:
-    numbers = [record.attempt for record in _in_order(e) if record.attempt.saw][:_NUMBERED]
+    numbers = [record.attempt for record in race.in_order(e) if record.attempt.saw][:_NUMBERED]
     columns = [Column("Candidate"), Column("What became of it")]
     columns += [Column(_saw_head(e, a.number, several=len(numbers) > 1), numeric=True) for a in numbers]
     saw = [dict(a.saw) for a in numbers]
@@ -137,7 +96,7 @@ def _saw_head(e: Explanation, number: int, *, several: bool) -> str:
 
 def _known(e: Explanation) -> Sequence[str]:
     """Every server in the catalog's order; of very many only those that something happened to."""
-    sent = [record.attempt.server for record in _in_order(e)]
+    sent = [record.attempt.server for record in race.in_order(e)]
     compared = [server for record in e.attempts for server, _ in record.attempt.saw]
     everyone = dict.fromkeys((*e.candidates, *sent, *compared, *e.excluded))
     if len(everyone) <= _ROWS:
@@ -161,7 +120,7 @@ def _seen(numbers: Mapping[str, float], server: str) -> str:
 
 def _fate(server: str, e: Explanation) -> str:
     """What happened to a server in this call."""
-    told = [_ended(record) for record in _in_order(e) if record.attempt.server == server]
+    told = [_ended(record) for record in race.in_order(e) if record.attempt.server == server]
     if server in e.excluded:
         told.insert(0, f'<span class="mcpnb-warn">⊘ filtered out</span> {cut(e.excluded[server], 120)}')
     return "<br>".join(told) or '<span class="mcpnb-dim">not picked</span>'

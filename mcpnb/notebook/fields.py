@@ -1,8 +1,8 @@
-"""The fields of a form that a JSON Schema describes, and what a person's words mean in each.
+"""The fields of a form, and what a person's words mean in each.
 
-It owns kinds of fields, hints and checks: plain fields only, as servers may ask for. How a field is shown,
-as a widget or a prompt, others decide. Whatever a schema says is foreign text, to be escaped by whoever
-shows it.
+It owns kinds of fields, hints and checks. Which fields a schema describes `shapes` reads; how a field is
+shown, as a widget or a prompt, others decide. Whatever a schema says is foreign text, to be escaped by
+whoever shows it.
 """
 
 from __future__ import annotations
@@ -10,30 +10,40 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
-from mcpnb.catalog.parameters import mapping, sequence
+__all__ = ["Choice", "Field", "Kind"]
 
-__all__ = ["Choice", "Field", "fields_of"]
+Kind = Literal[
+    "text", "number", "integer", "boolean", "choice", "choices", "json", "constant", "object", "list", "ways"
+]
+"""`ways` is one of several forms; the last three have fields of their own and no words."""
 
-Kind = Literal["text", "number", "integer", "boolean", "choice", "choices", "json"]
-
-_KINDS: Final[Mapping[object, Kind]] = {
-    "string": "text", "number": "number", "integer": "integer", "boolean": "boolean",
+_HELD: Final[Mapping[Kind, tuple[type[object], ...]]] = {
+    "text": (str,), "number": (int, float), "integer": (int,), "boolean": (bool,), "choices": (list,),
+    "object": (dict,), "list": (list,),
 }  # fmt: skip
+"""What a field of that kind holds."""
 _YES: Final = frozenset({"y", "yes", "true", "1"})
 _NO: Final = frozenset({"n", "no", "false", "0"})
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+_WHOLE: Final = re.compile(r"[+-]?\d{1,400}", re.ASCII)
+_FILLED_IN: Final = 100_000
+"""Characters of a default beyond which it stays with the server: no page is for that."""
 _FORMATS: Final = {
     "email": "an e-mail address",
     "uri": "a URI such as https://example.com",
     "date": "a date such as 2026-07-28",
     "date-time": "a time such as 2026-07-28T09:30:00Z",
 }
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 class Choice(NamedTuple):
@@ -58,8 +68,19 @@ class Field:
     format: str = ""
     choices: tuple[Choice, ...] = ()
     least: float | None = None
-    """The smallest number, or the fewest characters or choices."""
+    """The smallest number, or the fewest characters, choices or items."""
     most: float | None = None
+    nullable: bool = False
+    """Whether it may also be null."""
+    step: float | None = None
+    """What a number is a multiple of."""
+    long: bool = False
+    """Whether a text has several lines."""
+    examples: tuple[str, ...] = ()
+    schema: Mapping[str, object] = field(default_factory=dict[str, object], repr=False, hash=False)
+    """What was read, its references followed."""
+    depth: int = 0
+    """How many fields it stands in."""
 
     @property
     def secret(self) -> bool:
@@ -77,9 +98,32 @@ class Field:
             "choice": "one of the choices",
             "choices": "any of the choices",
             "json": "JSON",
+            "constant": "always the same",
+            "object": "fields of its own",
+            "list": "a list",
+            "ways": "one of several forms",
         }[self.kind]
         bounds = self._bounds()
         return f"{what}, {bounds}" if bounds else what
+
+    def accepts(self, value: Any) -> bool:
+        """Whether its input can show the value: such a default is filled in, others are not."""
+        truth = isinstance(value, bool) and self.kind in {"number", "integer"}
+        kinds: Any = _HELD.get(self.kind, (object,))
+        if truth or not isinstance(value, kinds):
+            return False
+        if self.kind in {"choice", "constant"}:
+            return self.place(value) is not None
+        if isinstance(value, list) and self.kind == "choices":
+            return all(self.place(one) is not None for one in value)  # pyright: ignore[reportUnknownVariableType] - of whatever
+        return not (isinstance(value, str) and len(value) > _FILLED_IN)
+
+    def place(self, value: Any) -> int | None:
+        """Which of the choices it is. Other than in Python, 1 is not True."""
+        for place, choice in enumerate(self.choices):
+            if choice.value == value and isinstance(choice.value, bool) == isinstance(value, bool):
+                return place
+        return None
 
     def parse(self, text: str) -> Any:
         """The value that a person means by what he typed.
@@ -115,7 +159,7 @@ class Field:
         return value
 
     def _bounds(self) -> str:
-        unit = {"text": " characters", "choices": " of them"}.get(self.kind, "")
+        unit = {"text": " characters", "choices": " of them", "list": " items"}.get(self.kind, "")
         if self.least is not None and self.most is not None:
             return f"{self.least:g} to {self.most:g}{unit}"
         if self.least is not None:
@@ -136,8 +180,10 @@ class Field:
         raise ValueError(f"this needs one of the choices, or a number from 1 to {len(self.choices)}")
 
     def _number(self, text: str) -> float:
+        if _WHOLE.fullmatch(text):  # a number is whole, too: as text it stays exact
+            return int(text)
         try:
-            number = int(text) if self.kind == "integer" else float(text)
+            number = math.nan if self.kind == "integer" else float(text)
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
@@ -146,9 +192,10 @@ class Field:
 
     def _json(self, text: str) -> Any:
         try:
-            return json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"this needs JSON: {error}") from None
+            return json.loads(text, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+            raise ValueError(f"this needs JSON: {why}") from None
 
     def _formatted(self, value: Any) -> bool:
         if not isinstance(value, str):
@@ -163,62 +210,3 @@ class Field:
         if self.format == "uri":
             return bool(urlsplit(value).scheme)
         return self.format != "email" or _EMAIL.fullmatch(value) is not None
-
-
-def fields_of(schema: Mapping[str, Any]) -> tuple[Field, ...]:
-    """The fields of an object's schema, in its order. What is no plain field takes JSON."""
-    needed = set(map(str, sequence(schema.get("required"))))
-    properties = mapping(schema.get("properties"))
-    return tuple(_field(str(name), mapping(about), str(name) in needed) for name, about in properties.items())
-
-
-def _field(name: str, about: Mapping[str, Any], required: bool) -> Field:
-    about = _without_null(about)
-    kind, choices = _kind(about)
-    low, high = {
-        "number": ("minimum", "maximum"), "integer": ("minimum", "maximum"),
-        "text": ("minLength", "maxLength"), "choices": ("minItems", "maxItems"),
-    }.get(kind, ("", ""))  # fmt: skip
-    return Field(
-        name,
-        str(about.get("title") or name),
-        kind,
-        required,
-        about.get("default"),
-        str(about.get("description") or ""),
-        str(about.get("format") or ""),
-        choices,
-        _bound(about.get(low)),
-        _bound(about.get(high)),
-    )
-
-
-def _without_null(about: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a field is when it is there: some write that it may be absent as a type of its own."""
-    others = [mapping(one) for one in sequence(about.get("anyOf")) if mapping(one).get("type") != "null"]
-    return {**about, **others[0]} if len(others) == 1 else about
-
-
-def _kind(about: Mapping[str, Any]) -> tuple[Kind, tuple[Choice, ...]]:
-    if choices := _choices(about):
-        return "choice", choices
-    if about.get("type") == "array" and (choices := _choices(mapping(about.get("items")))):
-        return "choices", choices
-    return _KINDS.get(about.get("type"), "json"), ()
-
-
-def _choices(about: Mapping[str, Any]) -> tuple[Choice, ...]:
-    """The values of an enumeration with their titles, in each of the three ways to write one."""
-    values: Sequence[Any] = sequence(about.get("enum"))
-    names = [str(title) for title in sequence(about.get("enumNames"))]
-    if values:
-        names = names if len(names) == len(values) else [str(value) for value in values]
-        return tuple(map(Choice, names, values))
-    titled = [mapping(one) for one in sequence(about.get("oneOf")) or sequence(about.get("anyOf"))]
-    if not titled or not all("const" in one for one in titled):
-        return ()
-    return tuple(Choice(str(one.get("title") or one["const"]), one["const"]) for one in titled)
-
-
-def _bound(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -10,19 +10,23 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from weakref import WeakSet
 
 from mcpnb.client import CallView, MultiServerClient
+from mcpnb.discovery import Backend
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import Event, ServerStatus
-from mcpnb.notebook import cells, documents, frames
+from mcpnb.notebook import cells, completing, discovered, documents, frames
 from mcpnb.notebook.conflicts import ConflictVerbs, conflicts_panel
+from mcpnb.notebook.directories import directories_panel
 from mcpnb.notebook.documents import Document
 from mcpnb.notebook.future import CallFuture
 from mcpnb.notebook.progress import reporter
 from mcpnb.notebook.questions import DESK, Declined
+from mcpnb.notebook.racing import Race, race_panel, run_race
 from mcpnb.notebook.results import Aggregate, Result
+from mcpnb.notebook.tool import Tools
 from mcpnb.notebook.trial import FleetTrial
 from mcpnb.notebook.waiting import awaited, waited
 from mcpnb.portal import get_portal
@@ -33,7 +37,11 @@ if TYPE_CHECKING:
 
     from mcpnb.client.cache import Cache
     from mcpnb.connection import Listing
+    from mcpnb.discovery import Publisher
+    from mcpnb.experiment.recording import LiveRecording
     from mcpnb.notebook.dashboard import Dashboard, Panel
+    from mcpnb.notebook.discovered import Registered
+    from mcpnb.notebook.forms import ToolForm
     from mcpnb.notebook.plots import Plots
 
 T = TypeVar("T")
@@ -53,7 +61,7 @@ def connect(source: Any, *, name: str | None = None, wait: bool = True, **option
 
     Args:
         source: A config file, a URL, a command (list of str), an in-process server object, a dict
-            `{name: any of these}`, or a list of these.
+            `{name: any of these}`, or a list of these; anything of `mcpnb.discovery`, alone or among them.
         name: What to call the fleet; it also replaces an open fleet of that name.
         wait: Return when each server is up or has said why not; else at once.
         options: `replicas=`, `strategy=`, `timeout=` (seconds), `seed=`, `connect_timeout=` (seconds),
@@ -68,6 +76,7 @@ def connect(source: Any, *, name: str | None = None, wait: bool = True, **option
 
     Raises:
         ConfigError: The configuration cannot work; names file, server, key and the fix.
+        DiscoveryError: A backend of discovery that cannot be used at all.
     """
     return Fleet(source, name=name, wait=wait, **options)
 
@@ -111,6 +120,37 @@ class _Verbs:
         self._view.check_open()
         return waited(tool, self.gathered, tool, arguments, named)
 
+    def form(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> ToolForm:
+        """A form for a tool: a field for each argument, a button that calls it, the answer below.
+
+        Nothing is called but by its buttons. Arguments given here are filled in at first. Where no tool has
+        that name, a prompt may have it, or a template of resources: what is typed then is completed by the
+        server, where it does that.
+
+        Raises:
+            ToolNotFound: No server offers it; suggests near names.
+        """
+        from mcpnb.notebook.forms import ToolForm  # noqa: PLC0415 - ipywidgets are loaded when first needed
+        from mcpnb.notebook.forms.subjects import subject_of  # noqa: PLC0415 - as above
+
+        self.check_open()
+        start = {**(arguments or {}), **named}
+        owner: Any = self  # a fleet or a view
+        subject = subject_of(owner, self._view.catalog, self._view.listings(), tool)
+        return self._keep(ToolForm(subject, start))
+
+    def _keep(self, form: ToolForm) -> ToolForm:
+        """Remember a form, to close it with the fleet; a view has no end of its own."""
+        return form
+
+    def check_open(self) -> None:
+        """Nothing, as long as the fleet was not closed.
+
+        Raises:
+            ConfigError: It was.
+        """
+        self._view.check_open()
+
     def submit(
         self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any
     ) -> CallFuture[Result]:
@@ -121,6 +161,58 @@ class _Verbs:
             cells.enter(future)
         get_portal().start(future, self.routed, tool, arguments, named)
         return future
+
+    def map(
+        self,
+        tool: str,
+        rows: Any,
+        *,
+        concurrency: int = 16,
+        progress: bool = True,
+        on_error: Literal["record", "raise"] = "record",
+        checkpoint: str | Path | None = None,
+        executor: Any = None,
+    ) -> pd.DataFrame:
+        """Call a tool once for each row, many at once; a row of the frame for each row, in their order.
+
+        Args:
+            tool: What to call.
+            rows: A DataFrame (each column is an argument; an empty cell is not given), a list of dicts,
+                single values for a tool with one required argument, or any iterable of these. A generator is
+                pulled no further ahead than a few times `concurrency`.
+            concurrency: Calls at once. Servers' own limits hold besides.
+            progress: Show a bar with rows, rate, time left and errors.
+            on_error: `record` makes a row that fails a row that says so; `raise` stops at the first.
+            checkpoint: A folder of parquet files that keeps what is done. The same line resumes from it: rows
+                with an answer are not called again; others are, unless they may have run and may not run
+                twice (`options(idempotent=True)` allows that). A killed kernel loses the last two seconds.
+            executor: Not there yet.
+
+        Returns:
+            The inputs, then `value`, `server`, `latency_ms` (missing when nothing was sent), `attempts` (0
+            where nothing was sent, as for a row with the same arguments as an earlier one: it is called
+            once), `outcome` (as in `calls`; `rejected` for arguments that do not fit) and `error`. An input
+            called like one of these gets `_` at its end. The index is that of the rows.
+
+            Interrupting the cell gives the frame, too: what is not done is `cancelled`, and one line says so.
+
+        Raises:
+            ToolNotFound, ArgumentError, TypeError: The tool or the rows as a whole cannot be.
+            ConfigError: The checkpoint is that of another tool or of other rows; `executor=`.
+            MapStopped: A row failed under `raise`, or the rows broke off; `.frame` has what was done.
+        """
+        from mcpnb.notebook import bulk  # noqa: PLC0415 - only for those who map
+
+        settings = bulk.settings_of(
+            executor, concurrency=concurrency, progress=progress, on_error=on_error, checkpoint=checkpoint
+        )
+        return bulk.map_rows(self._view, tool, rows, settings)
+
+    async def mapped(self, tool: str, rows: Any, executor: Any, settings: Mapping[str, Any]) -> pd.DataFrame:
+        """`map`, awaited on whatever loop."""
+        from mcpnb.notebook import bulk  # noqa: PLC0415 - as above
+
+        return await bulk.map_rows_async(self._view, tool, rows, bulk.settings_of(executor, **settings))
 
     def read(self, uri: str) -> Document:
         """Read a resource (a template's too: the URI filled in) from the server that routing picks.
@@ -174,13 +266,17 @@ class _Verbs:
         view, report = self._view, None if self._heard else reporter()
         if report is not None:
             view = view.options(on_progress=report)
-        return Result.of(await view.call_tool(tool, {**(arguments or {}), **named}))
+        return Result.of(await view.call(tool, arguments, **named))
 
     async def gathered(
         self, tool: str, arguments: Mapping[str, Any] | None, named: Mapping[str, Any]
     ) -> Aggregate:
         """`gather` as it runs on the portal's loop."""
-        return Aggregate.of(await self._view.gather(tool, {**(arguments or {}), **named}))
+        return Aggregate.of(await self._view.gather(tool, arguments, **named))
+
+    async def completions(self, name: str, argument: str, value: str, known: Mapping[str, str]) -> list[str]:
+        """`complete` as it runs on the portal's loop."""
+        return await self._view.complete(name, argument, value, **known)
 
     async def fetched(self, uri: str) -> Document:
         """`read` as it runs on the portal's loop."""
@@ -190,7 +286,7 @@ class _Verbs:
         self, name: str, arguments: Mapping[str, Any] | None, named: Mapping[str, Any]
     ) -> Document:
         """`prompt` as it runs on the portal's loop."""
-        return Document.of(await self._view.prompt(name, {**(arguments or {}), **named}))
+        return Document.of(await self._view.prompt(name, arguments, **named))
 
 
 class AsyncVerbs:
@@ -213,6 +309,10 @@ class AsyncVerbs:
         """See `Fleet.gather`."""
         return await awaited(tool, self._verbs.gathered, tool, arguments, named)
 
+    async def map(self, tool: str, rows: Any, *, executor: Any = None, **settings: Any) -> pd.DataFrame:
+        """See `Fleet.map`. Cancelling it raises; a checkpoint has what was done until then."""
+        return await self._verbs.mapped(tool, rows, executor, settings)
+
     async def read(self, uri: str) -> Document:
         """See `Fleet.read`."""
         return await awaited(uri, self._verbs.fetched, uri)
@@ -228,7 +328,9 @@ class View(_Verbs):
     """A fleet's verbs under other call options; see `Fleet.options`."""
 
     def __init__(self, view: CallView, heard: bool) -> None:
-        self._view, self._heard = view, heard
+        self._view, self._heard, self.call_options = view, heard, view.call_options
+        self.tool = Tools(self, view.catalog)
+        """As `Fleet.tool`, under these options."""
 
     def options(self, **changes: Any) -> View:
         """A view with further options."""
@@ -252,23 +354,32 @@ class Fleet(_Verbs, ConflictVerbs):
     def __init__(self, source: Any, *, name: str | None = None, wait: bool = True, **options: Any) -> None:
         if cells.in_kernel():
             cells.watch()
+            completing.install()
             options.setdefault("on_elicit", DESK.ask)
         self.client = self._view = MultiServerClient(source, name=name or _name_of(source), **options)
         if cells.in_kernel():
             self.client.on("sampling_declined", Declined())
+            self.client.discovery.ask(discovered.person())
         self._key: object = name or self.client.addresses
         self._closed = False
+        self.tool = Tools(self, self.client.catalog)
+        """The tools as functions: `fleet.tool.weather.forecast("London")`, `fleet.tool["a-b"]`."""
         self._dashboards: WeakSet[Dashboard] = WeakSet()
+        self._forms: WeakSet[ToolForm] = WeakSet()
+        self._recordings: set[LiveRecording] = set()
         if previous := _fleets.get(self._key):
             previous.close()
         _alive.add(id(self))
         self._unregister = get_portal().register(self.client.aclose)
         try:
-            get_portal().call(self.client.start, wait=wait)
+            waited("connect", self._start, wait)
         except BaseException:
             self.close()
             raise
         _fleets[self._key] = self
+
+    async def _start(self, wait: bool) -> None:
+        await self.client.start(wait=wait)
 
     # -- call options and strategies
 
@@ -305,9 +416,9 @@ class Fleet(_Verbs, ConflictVerbs):
     # -- servers
 
     def add(self, name: str, target: Any, **config: Any) -> None:
-        """Connect to one more server, while calls are running."""
+        """Connect to one more server, or follow a backend of `mcpnb.discovery`, while calls are running."""
         self.client.check_open()
-        get_portal().call(self.client.add, name, target, **config)
+        get_portal().call(self.client.adding(name, target, **config))
 
     def remove(self, name: str, *, drain: bool = True) -> None:
         """Disconnect from a server; with `drain`, its running calls end first."""
@@ -318,6 +429,28 @@ class Fleet(_Verbs, ConflictVerbs):
         """Drop a server's session and connect anew, without waiting for the backoff."""
         self.client.check_open()
         get_portal().call(self.client.reconnect, name)
+
+    def register(
+        self, backend: Publisher, *servers: str, service: str | None = None, ttl: float = 15.0
+    ) -> Registered:
+        """Publish servers of this fleet in Consul or etcd, so that others discover them.
+
+        Each is renewed while it is connected, runs out `ttl` seconds after it went down, and is taken out
+        when the registration or the fleet is closed.
+
+        Args:
+            backend: `mcpnb.discovery.Consul(url, service=...)` or `mcpnb.discovery.Etcd(url, prefix=...)`.
+            servers: Their names; by default all that others can reach.
+            service: What they are published as; by default the backend's service, else their replica group.
+            ttl: Seconds, 1 to 3600.
+
+        Raises:
+            ConfigError: No such server, or one that others cannot reach.
+            DiscoveryError: The directory would not take them.
+        """
+        self.client.check_open()
+        registration = get_portal().call(self.client.register, backend, *servers, service=service, ttl=ttl)
+        return discovered.Registered(registration, get_portal().call)
 
     def set_roots(self, roots: Iterable[str | Path]) -> None:
         """Let servers know of other folders from now on; the fleet was connected with `roots=`."""
@@ -387,6 +520,11 @@ class Fleet(_Verbs, ConflictVerbs):
         earlier ones.
         """
         return frames.conflicts_frame(self.client.catalog)
+
+    @property
+    def discovery(self) -> pd.DataFrame:
+        """One row per backend of discovery: what it asks, how it is, what it brought, what is wrong."""
+        return frames.discovery_frame(self.client.discovery.status())
 
     @property
     def breakers(self) -> pd.DataFrame:
@@ -469,29 +607,84 @@ class Fleet(_Verbs, ConflictVerbs):
 
     @property
     def plot(self) -> Plots:
-        """`.latency()`, `.timeline()`, `.errors()`, `.share()`: matplotlib pictures of the calls so far."""
+        """Pictures of the calls so far, by matplotlib.
+
+        `.latency()`, `.cdf()`, `.timeline()`, `.heatmap()`, `.errors()`, `.share()`; each takes `ax=` and
+        gives its Axes.
+        """
         from mcpnb.notebook.plots import Plots  # noqa: PLC0415 - matplotlib is loaded when first needed
 
         return Plots(self.log)
 
-    def dashboard(self) -> Dashboard:
-        """A live panel: servers, strategy, latency, share of traffic, events."""
+    def dashboard(self, window: float = 60.0) -> Dashboard:
+        """A live panel of servers, strategy, latency, share of traffic, events; `window` seconds back."""
         from mcpnb.notebook.dashboard import Dashboard  # noqa: PLC0415 - ipywidgets are loaded when first needed
 
-        shown = Dashboard(self)
+        shown = Dashboard(self, window=window)
         self._dashboards.add(shown)
         return shown
 
+    def _keep(self, form: ToolForm) -> ToolForm:
+        self._forms.add(form)
+        return form
+
     def panels(self) -> list[Panel]:
-        """Further panels for the dashboard: conflicts, while there are any."""
-        return [conflicts_panel(self)]
+        """Further panels for the dashboard: directories, conflicts, a race, where there is one to show."""
+        directories = directories_panel(self.client.discovery.status)
+        return [directories, conflicts_panel(self), race_panel(self)]
 
     # -- experiments
+
+    def race(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        /,
+        *,
+        strategies: Sequence[Any] | None = None,
+        repeatable: bool = False,
+        **named: Any,
+    ) -> Race:
+        """Send one call under each of several strategies, one after the other, and draw what became of them.
+
+        Args:
+            tool: One that only reads.
+            arguments: Its arguments as a dict, for tools whose arguments are called like ours.
+            strategies: Names or strategies, each with no history; by default the fleet's and four known ones.
+            repeatable: The tool may be called several times although it does not say so.
+            named: Arguments of the tool.
+
+        Raises:
+            McpnbError: The tool may change something.
+            ToolNotFound, ArgumentError, StrategyError: Before anything is sent.
+        """
+        asked = {**(arguments or {}), **named}
+        return self.run(run_race, self.client, tool, asked, strategies, repeatable)
+
+    def safe_tools(self) -> dict[str, list[str]]:
+        """Tools that say that they only read, by name, each with the arguments that it cannot do without."""
+        known = sorted(self.client.catalog.entries, key=lambda entry: entry.name)
+        return {e.name: [p.name for p in e.parameters if p.required] for e in known if e.read_only}
 
     def experiment_view(self, strategy: Any) -> FleetTrial:
         """Calls under a strategy with a fresh state of its own, for `mcpnb.compare`."""
         self.client.check_open()
         return FleetTrial(self.client.trial(strategy))
+
+    def record(self, path: str | Path, *, overwrite: bool = False) -> LiveRecording:
+        """Write every call and answer from now on into a file, until `.stop()` or the end of a `with` block.
+
+        Gathered calls, resources and prompts too. `mcpnb.replay(path)` answers from it, `mcpnb.Recording`
+        looks into it. Secrets of the configuration read ••• in it.
+
+        Raises:
+            RecordingError: There is a file already, and `overwrite` is not said; or it cannot be written.
+        """
+        from mcpnb.experiment.recording import LiveRecording  # noqa: PLC0415 - loaded when first needed
+
+        running = LiveRecording(self.client, path, overwrite=overwrite, run=self.run)
+        self._recordings.add(running)
+        return running
 
     def run(self, function: Callable[..., Coroutine[Any, Any, T]], /, *args: Any) -> T:
         """Run a coroutine function on the fleet's event loop and wait for it. Interruptible."""
@@ -506,8 +699,10 @@ class Fleet(_Verbs, ConflictVerbs):
             return
         self._closed = True
         self._unregister()
-        for shown in list(self._dashboards):  # first: each leaves a last true picture behind
+        for shown in [*self._dashboards, *self._forms]:  # first: each leaves a last true picture behind
             shown.close()
+        for running in self._recordings:
+            running.stop()
         if _fleets.get(self._key) is self:
             del _fleets[self._key]
         try:
@@ -537,7 +732,8 @@ class Fleet(_Verbs, ConflictVerbs):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
         from mcpnb.notebook import display  # noqa: PLC0415 - only a notebook asks
 
-        return display.fleet_bundle(self.name, self.strategy, self.status())
+        directories = self.client.discovery.status()
+        return display.fleet_bundle(self.name, self.strategy, self.status(), directories)
 
 
 def _name_of(source: Any) -> str:
@@ -547,6 +743,8 @@ def _name_of(source: Any) -> str:
         return (
             text.split("//", 1)[1].split("/", 1)[0].rpartition("@")[2] if "://" in text else Path(text).stem
         )
+    if isinstance(source, Backend):
+        return source.kind
     if isinstance(source, dict) and "mcpServers" not in source:
         return "+".join(str(key) for key in list(source)[:3])
     return "fleet"

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mcpnb.catalog import KINDS
+from mcpnb.discovery import BackendState, BackendStatus
 from mcpnb.metrics import AttemptLog, EventLog, summarise_window
 from mcpnb.model import OUTCOMES, ServerState, ServerStatus
 from mcpnb.notebook.tables import TEXT, NoTable, records_frame, to_frame
@@ -31,6 +32,7 @@ __all__ = [
     "calls_frame",
     "conflicts_frame",
     "disagreements_frame",
+    "discovery_frame",
     "events_frame",
     "latency_frame",
     "rows_frame",
@@ -166,6 +168,30 @@ def tools_frame(catalog: Catalog) -> pd.DataFrame:
             "arguments": _texts(e.signature for e in entries),
             "fingerprint": _texts(e.fingerprint for e in entries),
             "selected": np.array([catalog.selected(e) for e in entries], np.bool_),
+        }
+    )
+
+
+def discovery_frame(statuses: Sequence[BackendStatus]) -> pd.DataFrame:
+    """One row per backend of discovery, in the order of the source.
+
+    `backend` is its kind, `address` what it asks; `servers` are those of it in the fleet, `held_back` the
+    names of those that come and go too often, `problems` what it lists and cannot be used; `changed_at` (UTC)
+    is when it last brought a change.
+    """
+    return pd.DataFrame(
+        {
+            "backend": _category([status.backend for status in statuses]),
+            "address": _texts(status.address for status in statuses),
+            "state": _category([status.state for status in statuses], known=get_args(BackendState)),
+            "servers": _wholes([status.servers for status in statuses]),
+            "held_back": _joined([status.held for status in statuses]),
+            "problems": _texts(
+                "; ".join(f"{name}: {why}" for name, why in status.problems.items()) or None
+                for status in statuses
+            ),
+            "changed_at": _moments_of([status.changed_at for status in statuses]),
+            "last_error": _texts(status.last_error for status in statuses),
         }
     )
 

@@ -33,8 +33,19 @@ _START: Final = 400
 _REPEATED: Final = 160
 """Characters up to which an escaped text is worth remembering."""
 _ITEMS: Final = 60
+_PAGE: Final = 20
+"""Rows of a table of records that stand on the page at once."""
+_FOLDED: Final = 100
+"""Rows of each further part of it."""
+_ROWS: Final = 520
+"""Rows of it that go into a notebook file."""
 _DEPTH: Final = 8
 _CELL: Final = 120
+_HEAD: Final = 40
+"""Characters of a column's name that stand above it."""
+_TIP: Final = 1_000
+_DIGITS: Final = 6
+"""Digits of a number in a table's cell; all of them are in its tooltip."""
 
 
 def _named(match: re.Match[str]) -> str:
@@ -150,12 +161,25 @@ def record_columns(value: object) -> list[str] | None:
 
 
 def records(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
-    """A list of JSON records as a table; numbers stand right."""
-    shown = [[row.get(column, "") for column in columns] for row in rows[:_ITEMS]]
+    """A list of JSON records as a table in pages; numbers stand right."""
+    shown = [[row.get(column, "") for column in columns] for row in rows[:_ROWS]]
     kinds = [_is_numeric([row[place] for row in shown]) for place in range(len(columns))]
-    heads = [Column(column, numeric) for column, numeric in zip(columns, kinds, strict=True)]
+    heads = [
+        Column(shorten(column, _HEAD), numeric, shorten(column, _TIP) if len(column) > _HEAD else "")
+        for column, numeric in zip(columns, kinds, strict=True)
+    ]
     cells = [[_cell(value) for value in row] for row in shown]
-    return table(heads, cells) + _left_out(len(rows) - _ITEMS)
+    return "".join(_pages(heads, cells)) + _left_out(len(rows) - len(shown))
+
+
+def _pages(heads: Sequence[Column], cells: Sequence[Sequence[str]]) -> Iterable[str]:
+    """A long table in parts of which all but the first fold out, without anybody to turn pages."""
+    open_ = _PAGE if len(cells) > _PAGE + _PAGE // 2 else len(cells)
+    yield table(heads, cells[:open_])
+    for start in range(open_, len(cells), _FOLDED):
+        part = cells[start : start + _FOLDED]
+        summary = f"rows {start + 1:,} to {start + len(part):,}"
+        yield f'<details class="mcpnb-page"><summary>{summary}</summary>{table(heads, part)}</details>'
 
 
 def _is_numeric(values: Iterable[object]) -> bool:
@@ -167,6 +191,8 @@ def _cell(value: object) -> str:
         return cut(value, _CELL) if len(value) > _CELL else escape(value)
     if isinstance(value, Mapping | list | tuple):
         return cut(compact(value), _CELL)
+    if isinstance(value, float) and len(str(value)) > _DIGITS + 3 and math.isfinite(value):
+        return f'<span class="mcpnb-num" title="{value!r}">{value:.{_DIGITS}g}</span>'
     return _scalar(value)
 
 
@@ -185,6 +211,8 @@ class Column(NamedTuple):
     numeric: bool = False
     title: str = ""
     """What the column means, with its unit: the head's tooltip."""
+    accent: str = ""
+    """The CSS class of the accent that stands before the head: whose column it is."""
 
 
 def table(
@@ -196,7 +224,9 @@ def table(
     kind: str = "",
 ) -> str:
     """An accessible table of CSS class `kind`. Heads and caption are escaped here; cells are HTML already."""
-    heads = "".join(f'<th scope="col"{_class(c)}{_title(c)}>{escape(c.head)}</th>' for c in columns)
+    heads = "".join(
+        f'<th scope="col"{_class(c)}{_title(c)}>{_accent(c)}{escape(c.head)}</th>' for c in columns
+    )
     named = f"<caption>{escape(caption)}</caption>" if caption else ""
     body = "".join(_row(columns, row, row_heads=row_heads) for row in rows)
     return (
@@ -218,6 +248,12 @@ def _class(column: Column) -> str:
 
 def _title(column: Column) -> str:
     return f' title="{escape(column.title)}"' if column.title else ""
+
+
+def _accent(column: Column) -> str:
+    if not column.accent:
+        return ""
+    return f'<span class="mcpnb-swatch {column.accent}" aria-hidden="true"></span>'
 
 
 def number(value: float, digits: int = 3) -> str:

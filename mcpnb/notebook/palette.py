@@ -10,6 +10,7 @@ no reading depends on colour alone.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 
@@ -32,6 +33,10 @@ TONES: Final = (
 )
 DASHES: Final = ("", "5 3", "1.5 2.5")
 _NAMES_PER_DASH: Final = 4
+FAMILIAR: Final = (
+    "p2c", "round_robin", "peak_ewma", "random", "least_request", "thompson", "latency", "weighted",
+)  # fmt: skip
+"""Strategies whose hue is the same as in a comparison's pictures, as far as there are as many."""
 
 
 class Accent(NamedTuple):
@@ -54,8 +59,9 @@ class Accent(NamedTuple):
 class Palette:
     """Accents by order of first appearance. Safe to ask from any thread."""
 
-    def __init__(self) -> None:
-        self._places: dict[str, int] = {}
+    def __init__(self, first: Iterable[str] = ()) -> None:
+        """`first`: names whose accents are given away already, in this order."""
+        self._places: dict[str, int] = {name: place for place, name in enumerate(first)}
         self._lock = threading.Lock()
 
     def place(self, name: str) -> int:
@@ -75,8 +81,8 @@ class Palette:
 SERVERS: Final = Palette()
 """The accents of servers in this process."""
 
-STRATEGIES: Final = Palette()
-"""The accents of strategies in this process."""
+STRATEGIES: Final = Palette(FAMILIAR)
+"""The accents of strategies in this process; the best known ones have the same in every process."""
 
 
 def css_variables() -> tuple[str, str]:

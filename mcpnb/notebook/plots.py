@@ -95,8 +95,21 @@ class Plots:
         """See `plots.share`."""
         return share(self._log, ax, window=window)
 
+    def cdf(self, ax: Axes | None = None, *, by: str = "server", window: float | None = None) -> Axes:
+        """See `distributions.cdf`."""
+        from mcpnb.notebook import distributions  # noqa: PLC0415 - it stands on this module
+
+        return distributions.cdf(self._log, ax, by=by, window=window)
+
+    def heatmap(self, ax: Axes | None = None, *, window: float | None = None) -> Axes:
+        """See `distributions.heatmap`."""
+        from mcpnb.notebook import distributions  # noqa: PLC0415 - as above
+
+        return distributions.heatmap(self._log, ax, window=window)
+
     def __repr__(self) -> str:
-        return f"<Plots of {len(self._log):,} attempts: .latency(), .timeline(), .errors(), .share()>"
+        kinds = ".latency(), .cdf(), .timeline(), .heatmap(), .errors(), .share()"
+        return f"<Plots of {len(self._log):,} attempts: {kinds}>"
 
 
 # -- pictures
@@ -116,8 +129,8 @@ def latency(
     Raises:
         ValueError: For anything else to group by.
     """
-    columns = _windowed(log, window)
-    names, codes = _groups(columns.where(answered(columns)), by)
+    columns = windowed(log, window)
+    names, codes = groups(columns.where(answered(columns)), by)
     columns = columns.where(answered(columns))
     ax = ax if ax is not None else new_axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
     quantiles = grouped_quantiles(
@@ -125,9 +138,9 @@ def latency(
     )
     counts = np.bincount(codes, minlength=len(names))
     for row, name in enumerate(names[:_ROWS]):
-        _latency_row(ax, row, quantiles[row], _accent(by, name).tone.light)
+        _latency_row(ax, row, quantiles[row], accent_of(by, name).tone.light)
     _rows(ax, [f"{name}  ({count(int(n))})" for name, n in zip(names, counts, strict=True)])
-    _title(ax, f"Latency by {by}", "latency, ms")
+    titled(ax, f"Latency by {by}", "latency, ms")
     _log_scale(ax, quantiles)
     _legend_line(ax, "● p50   | p95   thick: p25 to p75   thin: fastest to p99   (answers)")
     return ax
@@ -144,15 +157,15 @@ def _latency_row(ax: Axes, row: int, q: Floats, colour: str) -> None:
 
 def timeline(log: AttemptLog, ax: Axes | None = None, *, window: float | None = None) -> Axes:
     """p95 per server over time, labelled at the lines' ends; failed attempts as crosses on the time axis."""
-    columns = _windowed(log, window)
+    columns = windowed(log, window)
     ax = ax if ax is not None else new_axes()
-    cut, middles, span = _cut(columns, _BUCKETS)
+    cut, middles, span = cut_in_time(columns, _BUCKETS)
     for name, p95 in zip(cut.servers, cut.p95_ms, strict=True):
         _line(ax, middles, p95, name)
     for name, failed in zip(cut.servers, cut.errors, strict=True):
         where = middles[failed > 0]
         ax.plot(where, np.zeros_like(where), "x", color=SERVERS.accent(name).tone.light, ms=6, mew=1.6)
-    _title(ax, "p95 by server", "seconds since the first call shown", "p95 latency, ms")
+    titled(ax, "p95 by server", "seconds since the first call shown", "p95 latency, ms")
     if cut.errors.any():
         _legend_line(ax, "\N{MULTIPLICATION SIGN} attempts that failed")
     _over_time(ax, span)
@@ -161,15 +174,17 @@ def timeline(log: AttemptLog, ax: Axes | None = None, *, window: float | None = 
 
 def _line(ax: Axes, x: Floats, y: Floats, name: str) -> None:
     accent = SERVERS.accent(name)
-    ax.plot(x, y, color=accent.tone.light, lw=1.9, ls=_dash(accent), label=visible(name), marker=".", ms=3.5)
+    ax.plot(
+        x, y, color=accent.tone.light, lw=1.9, ls=dash_of(accent), label=visible(name), marker=".", ms=3.5
+    )
 
 
 def errors(
     log: AttemptLog, ax: Axes | None = None, *, by: str = "server", window: float | None = None
 ) -> Axes:
     """How attempts ended, as shares per row; the share of good answers is left pale."""
-    columns = _windowed(log, window)
-    names, codes = _groups(columns, by)
+    columns = windowed(log, window)
+    names, codes = groups(columns, by)
     ax = ax if ax is not None else new_axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
     counts = np.zeros((len(names), len(OUTCOMES)))
     np.add.at(counts, (codes, columns.outcome), 1)
@@ -177,7 +192,7 @@ def errors(
     _outcome_bars(ax, 100 * counts / np.maximum(totals, 1)[:, None])
     _rows(ax, [f"{name}  ({count(int(total))})" for name, total in zip(names, totals, strict=True)])
     _failed_words(ax, counts[:_ROWS], totals[:_ROWS])
-    _title(ax, f"How attempts ended, by {by}", "share of attempts, %")
+    titled(ax, f"How attempts ended, by {by}", "share of attempts, %", pad=24)
     ax.set_xlim(0, 100)
     if len(names):
         ax.legend(
@@ -211,9 +226,9 @@ def _failed_words(ax: Axes, counts: Floats, totals: Floats) -> None:
 
 def share(log: AttemptLog, ax: Axes | None = None, *, window: float | None = None) -> Axes:
     """Which server got which share of the attempts over time, stacked."""
-    columns = _windowed(log, window)
+    columns = windowed(log, window)
     ax = ax if ax is not None else new_axes()
-    cut, x, span = _cut(columns, _BUCKETS // 3)
+    cut, x, span = cut_in_time(columns, _BUCKETS // 3)
     totals = cut.count.sum(axis=0)
     shares = 100 * cut.count / np.where(totals, totals, 1)
     filled = totals > 0
@@ -221,7 +236,9 @@ def share(log: AttemptLog, ax: Axes | None = None, *, window: float | None = Non
         tones = [SERVERS.accent(name).tone.light for name in cut.servers]
         ax.stackplot(x[filled], shares[:, filled], colors=tones, alpha=0.85, edgecolor=CARD, linewidth=0.8)
         _band_labels(ax, cut.servers, shares[:, filled][:, -1], cut.count.sum(axis=1))
-    _title(ax, "Share of traffic", "seconds since the first call shown", "share of attempts, %")
+    else:
+        say_nothing(ax)
+    titled(ax, "Share of traffic", "seconds since the first call shown", "share of attempts, %")
     ax.set_ylim(0, 100)
     ax.set_xlim(*((float(x[filled][0]), float(x[filled][-1])) if filled.sum() > 1 else (0, span)))
     return ax
@@ -230,9 +247,9 @@ def share(log: AttemptLog, ax: Axes | None = None, *, window: float | None = Non
 def _band_labels(ax: Axes, names: Sequence[str], last: Floats, totals: npt.NDArray[np.int64]) -> None:
     middles = np.cumsum(last) - last / 2
     of = max(int(totals.sum()), 1)
-    for name, middle, total in zip(names, _apart(middles, 6.0, 100.0), totals, strict=True):
+    for name, middle, total in zip(names, apart(middles, 6.0, 100.0), totals, strict=True):
         text = f"{visible(name)} {100 * total / of:.0f} % of all"
-        _direct(ax, middle, text, SERVERS.accent(name).tone.light)
+        label_beside(ax, middle, text, SERVERS.accent(name).tone.light)
 
 
 # -- style
@@ -251,8 +268,9 @@ def new_axes(width: float = 7.6, height: float = 3.4) -> Axes:
     return ax
 
 
-def _title(ax: Axes, title: str, x: str, y: str = "") -> None:
-    ax.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", pad=12)
+def titled(ax: Axes, title: str, x: str, y: str = "", *, pad: float = 12) -> None:
+    """A picture's title, what its axes are in which unit, and a quiet grid; `pad` points above the plot."""
+    ax.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", pad=pad)
     ax.set_xlabel(x, color=SOFT, fontsize=9)
     ax.set_ylabel(y, color=SOFT, fontsize=9)
     ax.tick_params(colors=SOFT, labelsize=8.5, length=0)
@@ -271,10 +289,14 @@ def _rows(ax: Axes, names: Sequence[str]) -> None:
     ax.set_ylim(max(len(shown), 1) - 0.45, -0.55)
     if not names:
         ax.set_yticks([])
-        _nothing(ax)
+        say_nothing(ax)
 
 
-def _nothing(ax: Axes) -> None:
+def say_nothing(ax: Axes) -> None:
+    """Say that there is nothing to draw, instead of axes that measure nothing."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(visible=False)
     ax.text(0.5, 0.5, "no calls yet", transform=ax.transAxes, ha="center", va="center", color=SOFT)
 
 
@@ -299,11 +321,11 @@ def _over_time(ax: Axes, span: float) -> None:
     ends = [
         (line, _last(line)) for line in ax.lines if _known(line) and not str(line.get_label()).startswith("_")
     ]
-    places = _apart(np.array([y for _, y in ends]), 0.075 * top, top * 1.05)
+    places = apart(np.array([y for _, y in ends]), 0.075 * top, top * 1.05)
     for (line, _), place in zip(ends, places, strict=True):
-        _direct(ax, place, str(line.get_label()), str(line.get_color()))
+        label_beside(ax, place, str(line.get_label()), str(line.get_color()))
     if not ends:
-        _nothing(ax)
+        say_nothing(ax)
 
 
 def _known(line: Any) -> bool:
@@ -315,7 +337,7 @@ def _last(line: Any) -> float:
     return float(y[np.isfinite(y)][-1])
 
 
-def _direct(ax: Axes, y: float, text: str, colour: str) -> None:
+def label_beside(ax: Axes, y: float, text: str, colour: str) -> None:
     """A label right of the plot at height `y`, in data units."""
     _beside(ax, text, (1, y), colour, xycoords=ax.get_yaxis_transform(), fontsize=9, fontweight="bold")
 
@@ -328,29 +350,33 @@ def _beside(
     ax.annotate(text, at, xytext=(gap, 0), textcoords="offset points", va="center", color=colour, **style)
 
 
-def _apart(places: Floats, step: float, high: float) -> list[float]:
+def apart(places: Floats, step: float, high: float) -> list[float]:
+    """Places of labels, moved so that each is a step away from the next."""
     return spread(places.tolist(), 0.0, high, step)
 
 
-def _dash(accent: Accent) -> Any:
+def dash_of(accent: Accent) -> Any:
+    """The dashes of an accent, as matplotlib has them."""
     return (0, tuple(float(part) for part in accent.dash.split())) if accent.dash else "-"
 
 
-def _accent(by: str, name: str) -> Accent:
+def accent_of(by: str, name: str) -> Accent:
+    """The accent of a server, a tool or a strategy."""
     return _PALETTES[by].accent(name)
 
 
 # -- data
 
 
-def _windowed(log: AttemptLog, window: float | None) -> Columns:
+def windowed(log: AttemptLog, window: float | None) -> Columns:
+    """The attempts of that many last seconds; None is all."""
     columns = log.columns()
     if window is None or not len(columns):
         return columns
     return columns.where(columns.started_at >= columns.started_at.max() - window)
 
 
-def _cut(columns: Columns, buckets: int) -> tuple[Series, Floats, float]:
+def cut_in_time(columns: Columns, buckets: int) -> tuple[Series, Floats, float]:
     """The attempts in buckets; the middles of these and the end, in seconds from the first start on."""
     begin = float(columns.started_at.min()) if len(columns) else 0.0
     span = max(float(columns.started_at.max()) - begin, 1.0) if len(columns) else 1.0
@@ -359,7 +385,7 @@ def _cut(columns: Columns, buckets: int) -> tuple[Series, Floats, float]:
     return cut, np.maximum((cut.edges[:-1] + cut.edges[1:]) / 2 - begin, 0.0), span
 
 
-def _groups(columns: Columns, by: str) -> tuple[list[str], npt.NDArray[np.intp]]:
+def groups(columns: Columns, by: str) -> tuple[list[str], npt.NDArray[np.intp]]:
     """The names of the groups, in the order of their accents, and each row's group."""
     if by not in _PALETTES:
         raise ValueError(f"cannot group attempts by {by!r}: choose among {', '.join(_PALETTES)}")

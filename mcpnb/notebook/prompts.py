@@ -62,6 +62,9 @@ def _getpass() -> Ask:
 
 
 def _head(question: Elicitation) -> str:
+    own: str | None = getattr(question, "foot", None)
+    if own is not None:  # in our own words, and the answer stays here
+        return f"{visible(shorten(question.message, _MESSAGE), lines=True)}\n  {own}"
     page = (
         ""
         if question.url is None

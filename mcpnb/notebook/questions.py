@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 from mcpnb.errors import McpnbError
 from mcpnb.model import Event
 from mcpnb.notebook import cells
-from mcpnb.notebook.fields import fields_of
 from mcpnb.notebook.forms import TOO_LATE, Form
 from mcpnb.notebook.markup import bundle, cut
 from mcpnb.notebook.prompts import Given, prompted
 from mcpnb.notebook.pulse import TIMERS, Scheduler
+from mcpnb.notebook.shapes import fields_of
 from mcpnb.portal import Future
 
 if TYPE_CHECKING:

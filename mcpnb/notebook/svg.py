@@ -147,7 +147,7 @@ def _line(line: Line, top: float, height: float) -> str:
 
 
 def _gridline(value: float, y: float) -> str:
-    tick = _text(LEFT - 1, TOP + y + 3.5, number(value, 2), anchor="end")
+    tick = place_text(LEFT - 1, TOP + y + 3.5, number(value, 2), anchor="end")
     return _rule(LEFT, LEFT + PLOT, TOP + y) + tick
 
 
@@ -155,7 +155,7 @@ def _rule(begin: float, end: float, y: float) -> str:
     return f'<line class="mcpnb-grid" x1="{begin}%" x2="{end}%" y1="{y:g}" y2="{y:g}"/>'
 
 
-def _text(
+def place_text(
     x: float, y: float, text: str, *, css: str = "mcpnb-tick", anchor: str = "start", dx: int = 0
 ) -> str:
     """Words at `x` percent and `y` pixels; `text` is HTML already."""
@@ -205,7 +205,7 @@ def _labels(labels: Sequence[_Label], height: float) -> str:
     """Direct labels right of the plot, moved apart where they would overlap."""
     places = spread([label.y for label in labels], 0, height, _LABEL_STEP)
     return "".join(
-        _text(RIGHT, round(TOP + y + 4, 1), _named(label), css=f"mcpnb-direct {label.css}")
+        place_text(RIGHT, round(TOP + y + 4, 1), _named(label), css=f"mcpnb-direct {label.css}")
         for label, y in zip(labels, places, strict=True)
     )
 
@@ -216,7 +216,7 @@ def _named(label: _Label) -> str:
 
 def _axis(start: str, marks: Sequence[Mark], height: float) -> str:
     y = TOP + height + 16
-    ends = _text(LEFT, y, escape(start)) + _text(LEFT + PLOT, y, "now", anchor="end")
+    ends = place_text(LEFT, y, escape(start)) + place_text(LEFT + PLOT, y, "now", anchor="end")
     return ends + "".join(_mark(mark, height, level) for mark, level in _levels(marks))
 
 
@@ -242,7 +242,7 @@ def _mark(mark: Mark, height: float, level: int | None) -> str:
     anchor, shift = ("end", -4) if _turned(mark) else ("start", 4)
     y = TOP - 8 - 13 * (level or 0)
     text = escape(shorten(mark.text, _WORDS))
-    words = "" if level is None else _text(x, y, text, css="", anchor=anchor, dx=shift)
+    words = "" if level is None else place_text(x, y, text, css="", anchor=anchor, dx=shift)
     return (
         f'<g class="mcpnb-mark mcpnb-{mark.tone}"><title>{escape(mark.text)}</title>'
         f'<line x1="{x:.4g}%" x2="{x:.4g}%" y1="{y - 8}" y2="{TOP + height}"/>{words}</g>'
@@ -346,8 +346,11 @@ class Bar(NamedTuple):
     start: float
     end: float
     accent: Accent
-    ending: Literal["won", "lost", "cancelled", "queued"]
+    ending: Literal["won", "lost", "wasted", "cancelled", "queued"]
     text: str
+    """Words right of it; without any, it shares the row of the next bar. Of a wait they are its title."""
+    title: str = ""
+    """What it means, for those who point at it."""
 
 
 class Lane(NamedTuple):
@@ -369,24 +372,34 @@ _TRACK: Final = 46.0
 
 
 def race_strip(lanes: Sequence[Lane], *, title: str) -> str:
-    """Who ran against whom, a lane each: winners full, cancelled pale, lost dashed, waits dotted."""
+    """Who ran against whom, a lane each: won full, cancelled pale, wasted hollow, lost dashed, waits dotted.
+
+    Whoever cannot see it is told the title and every bar's words.
+    """
     longest = max((bar.end for lane in lanes for bar in lane.bars), default=0.0) or 1.0
     top, parts = 2, list[str]()
     for lane in lanes:
         parts.append(
             f'<text class="mcpnb-lane" x="0" y="{top + 10.5}">{escape(shorten(lane.label, 24))}</text>'
         )
-        rows = max(sum(bar.ending != "queued" for bar in lane.bars), 1)
         parts.append(_bars(lane.bars, longest, top))
-        top += (rows - 1) * (_BAR + 4) + _ROW
+        top += (max(sum(map(_ends_row, lane.bars)), 1) - 1) * (_BAR + 4) + _ROW
         if lane.note:
-            parts.append(_text(_NAMES, top + 1, escape(lane.note)))
+            parts.append(place_text(_NAMES, top + 1, escape(lane.note)))
             top += _NOTE
-    scale = _scale(longest, top)
+    scale, told = _scale(longest, top), "; ".join((title, *map(_told, lanes)))
     return (
-        f'<svg class="mcpnb-race" width="100%" height="{top + 18}" role="img" aria-label="{escape(title)}">'
+        f'<svg class="mcpnb-race" width="100%" height="{top + 18}" role="img" aria-label="{escape(told)}">'
         f"<title>{escape(title)}</title>{scale}{''.join(parts)}</svg>"
     )
+
+
+def _ends_row(bar: Bar) -> bool:
+    return bool(bar.text) and bar.ending != "queued"
+
+
+def _told(lane: Lane) -> str:
+    return f"{lane.label}: {', '.join(bar.title or bar.text for bar in lane.bars)}"
 
 
 def _bars(bars: Sequence[Bar], longest: float, top: float) -> str:
@@ -394,23 +407,25 @@ def _bars(bars: Sequence[Bar], longest: float, top: float) -> str:
     y = top
     for bar in bars:
         x, width = _NAMES + _TRACK * bar.start / longest, _TRACK * (bar.end - bar.start) / longest
+        titled = f"<title>{escape(bar.title or bar.text)}</title>"
         if bar.ending == "queued":
             middle = y + _BAR / 2
             drawn.append(
                 f'<line class="mcpnb-wait" x1="{x:.2f}%" x2="{x + width:.2f}%" y1="{middle}" y2="{middle}">'
-                f"<title>{escape(bar.text)}</title></line>"
+                f"{titled}</line>"
             )
             continue
         drawn.append(
             f'<g class="{bar.accent.css}"><rect class="mcpnb-bar mcpnb-{bar.ending}" x="{x:.2f}%" y="{y}" '
-            f'width="{max(width, 0.3):.2f}%" height="{_BAR}" rx="2.5"/></g>'
-            f'<text class="mcpnb-tick" x="{x + width:.2f}%" dx="6" y="{y + 10.5}">{escape(bar.text)}</text>'
+            f'width="{max(width, 0.3):.2f}%" height="{_BAR}" rx="2.5">{titled}</rect></g>'
         )
-        y += _BAR + 4
+        if _ends_row(bar):
+            drawn.append(place_text(round(x + width, 2), y + 10.5, escape(bar.text), dx=6))
+            y += _BAR + 4
     return "".join(drawn)
 
 
 def _scale(longest: float, top: float) -> str:
-    first = _text(_NAMES, top + 12, "0")
-    last = _text(_NAMES + _TRACK, top + 12, duration(longest), anchor="end")
+    first = place_text(_NAMES, top + 12, "0")
+    last = place_text(_NAMES + _TRACK, top + 12, duration(longest), anchor="end")
     return _rule(_NAMES, _NAMES + _TRACK, top) + first + last

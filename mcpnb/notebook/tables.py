@@ -15,7 +15,7 @@ import pandas as pd
 from mcpnb.errors import McpnbError
 from mcpnb.notebook.text_tables import TextTable, find_table, unfenced
 
-__all__ = ["TEXT", "NoTable", "records_frame", "to_frame"]
+__all__ = ["TEXT", "NoTable", "records_frame", "series", "to_frame"]
 
 TEXT: Final = pd.Series(["a"]).dtype
 """The dtype of texts: `str` in pandas 3, `object` before."""
@@ -135,12 +135,14 @@ def _of_object(value: Record) -> pd.DataFrame:
 
 
 def _split(value: Record) -> pd.DataFrame | None:
-    """The frame of `{"columns": [...], "rows": [[...], ...]}` and nothing but single values beside it."""
+    """The frame of `{"columns": [...], "rows": [...]}`, each row a list or an object of these columns."""
     names = value.get("columns")
     body = next((key for key in ("rows", "data") if _is_list(value.get(key))), None)
     if body is None or not _is_list(names) or not all(isinstance(name, str) for name in names):
         return None
     rows = value[body]
+    if rows and all(isinstance(row, Mapping) and set(row) == set(names) for row in rows):
+        return records_frame(rows)[names]
     if not _are_lists(rows) or any(len(row) != len(names) for row in rows):
         return None
     columns = zip(*rows, strict=True) if rows else ([] for _ in names)
@@ -163,7 +165,7 @@ def _with_constants(leaves: Record, table: str) -> pd.DataFrame:
     for name in (name for name in leaves if name != table):
         fresh = _fresh(name, names)
         names[fresh] = None
-        frame[fresh] = _series([leaves[name]] * len(records))
+        frame[fresh] = series([leaves[name]] * len(records))
     own = len(frame.columns) - (len(leaves) - 1)
     before = list(leaves).index(table)
     columns = list(frame.columns)
@@ -178,7 +180,7 @@ def records_frame(records: Sequence[Record], *, taken: Iterable[str] = ()) -> pd
     """
     rows = [_flat(record, taken) for record in records]
     names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: _series([row.get(name) for row in rows]) for name in names}
+    columns = {name: series([row.get(name) for row in rows]) for name in names}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(rows)))
 
 
@@ -216,10 +218,10 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def _frame(columns: Mapping[str, Sequence[Json]]) -> pd.DataFrame:
-    return pd.DataFrame({name: _series(cells) for name, cells in columns.items()})
+    return pd.DataFrame({name: series(cells) for name, cells in columns.items()})
 
 
-def _series(cells: Sequence[Json]) -> pd.Series:
+def series(cells: Sequence[Json]) -> pd.Series:
     """The cells with the dtype that fits; mixed ones, and texts that Arrow refuses, stay Python objects."""
     raw = pd.Series(list(cells), dtype=object)
     if any(isinstance(cell, (Mapping, list, tuple)) for cell in cells):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mcpnb.client import Trial
 from mcpnb.experiment.live import Sample
+from mcpnb.model import Priority
 
 
 class FleetTrial:
@@ -14,13 +15,20 @@ class FleetTrial:
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
 
-    async def probe(self, tool: str, arguments: Mapping[str, object], *, timeout: float | None) -> Sample:  # noqa: ASYNC109 - the call's own deadline
+    async def probe(
+        self,
+        tool: str,
+        arguments: Mapping[str, object],
+        *,
+        timeout: float | None,  # noqa: ASYNC109 - the call's own deadline
+        priority: Priority,
+    ) -> Sample:
         """One call. A call that fails is a `Sample` too.
 
         Raises:
             ToolNotFound, ArgumentError: Mistakes that every strategy would repeat.
         """
-        finish = await self._trial.trace(tool, arguments, timeout=timeout)
+        finish = await self._trial.trace(tool, arguments, timeout=timeout, priority=priority)
         error = finish.outcome.error
         words = "" if error is None else str(error)
         return Sample.of(finish.outcome.kind, finish.call.explanation(), error=words)

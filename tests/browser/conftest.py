@@ -25,8 +25,9 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-def _missing() -> str | None:
-    for module in ("jupyterlab", "playwright", "ipykernel"):
+def missing(*others: str) -> str | None:
+    """What is not installed of all that is needed, and of other modules; None when nothing is missing."""
+    for module in ("jupyterlab", "playwright", "ipykernel", *others):
         if importlib.util.find_spec(module) is None:
             return f"{module} is not installed"
     return None if CHROMIUM else "Chromium is not installed"
@@ -35,7 +36,7 @@ def _missing() -> str | None:
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory):
     """One JupyterLab for all tests."""
-    if reason := _missing():
+    if reason := missing():
         pytest.skip(reason)
     with running_lab(tmp_path_factory.mktemp("lab")) as server:
         yield server

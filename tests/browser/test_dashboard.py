@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -15,7 +17,7 @@ fleet.strategy = 'round_robin'
 fleet.profile('weather-3', latency_ms=400)
 traffic = mcpnb.lab.traffic(fleet, rate=20)"""
 
-CELLS = [START, "fleet.dashboard()"]
+CELLS = [START, "fleet.dashboard(window=20)"]
 
 # What a cell would do, without a cell: the answer is what the code prints.
 _RUN = """async code => {
@@ -40,6 +42,23 @@ for _ in range(600):
     time.sleep(0.05)
 print(json.dumps((mine.server.value_counts() / len(mine)).to_dict()))
 """
+
+
+_LATELY = """
+import json, time, pandas
+def lately():
+    calls = fleet.calls
+    since = pandas.Timestamp.now('UTC') - pandas.Timedelta(3, 's')
+    calls = calls[(calls.strategy == 'peak_ewma') & (calls.started_at > since)]
+    return (calls.server.value_counts() / max(len(calls), 20)).to_dict()
+for _ in range(400):
+    shares = lately()
+    if sum(shares.values()) > 0.9 and shares.get('weather-1', 0) < 0.15:
+        break
+    time.sleep(0.05)
+print(json.dumps(shares))
+"""
+"""Who got the calls of the last three seconds, once the first server gets few of them."""
 
 
 def shares(page, strategy: str) -> dict[str, float]:
@@ -67,7 +86,33 @@ def test_the_strategy_menu_changes_the_routing_of_running_traffic(dashboard):
     after = shares(dashboard, "latency")
     assert after["weather-3"] < 0.2, after
     assert dashboard.page.evaluate(_RUN, "print(fleet.strategy)").strip() == "latency"
+    assert dashboard.console == []
+
+
+@pytest.mark.parametrize("dashboard", ["light", "dark"], indirect=True)
+def test_a_slider_slows_one_server_and_traffic_moves_away_from_it(dashboard, artefacts, request):
+    board = dashboard.output(1)
+    menu = board.get_by_label("Strategy").first
+    choice = menu.locator("option", has_text="peak_ewma")
+    menu.select_option(value=choice.get_attribute("value"))
+    tau = board.get_by_label("tau")
+    tau.fill("2")
+    tau.press("Enter")
+    board.get_by_text("fleet.strategy = 'peak_ewma(tau=2)'").first.wait_for(timeout=15_000)
+    assert shares(dashboard, "peak_ewma")["weather-1"] > 0.2
+
+    slider = board.get_by_role("slider").first
+    slider.focus()
+    slider.press("End")
+    after = json.loads(dashboard.page.evaluate(_RUN, _LATELY))
+    assert after["weather-1"] < 0.15, after
+    assert dashboard.page.evaluate(_RUN, "print(fleet.profile('weather-1').latency_ms)").strip() == "1000.0"
+
+    chart = board.locator("svg", has_text="weather-1").last
+    expect(chart).not_to_have_text(re.compile(r"weather-1\s*([2-9]\d|100) %"), timeout=15_000)
+    theme = request.node.callspec.params["dashboard"]
     dashboard.shot()
+    board.locator(".mcpnb-live").first.screenshot(path=artefacts / f"dashboard-{theme}.png")
     assert dashboard.console == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ from mcp.server.mcpserver import MCPServer
 
 import mcpnb
 from mcpnb.catalog import Conflict
+from mcpnb.model import Event
+from mcpnb.notebook.board import _detail
 from mcpnb.notebook.conflicts import OpenConflict, _Board, conflicts_panel
 from mcpnb.notebook.face import Controls, Face
+from mcpnb.notebook.servers import Look
 
 
 class FakeFleet:
@@ -66,7 +70,7 @@ def _parts(row: Any) -> tuple[Any, ...]:
 
 def test_each_conflict_has_a_row_with_a_dropdown_of_what_it_could_mean():
     made = board(FakeFleet(contested("forecast"), contested("greet", kind="prompt")))
-    (other, _), (menu, label) = (row.children for row in made.widget.children[:-1])
+    (menu, label), (other, _) = (row.children for row in made.widget.children[:-1])
     assert [text for text, _ in menu.options] == ["by policy (first_server)", "alpha and 1 replica", "gamma"]
     assert (menu.description, menu.value, other.description) == ("forecast", "", "prompt greet")
     assert "alpha was declared first" in label.value
@@ -218,7 +222,7 @@ def test_the_verbs_of_a_fleet_take_effect_and_its_frame_tells(fleet, tmp_path):
 
 
 def test_the_panel_of_a_fleet_chooses_on_its_servers(fleet):
-    (panel,) = fleet.panels()
+    panel = next(panel for panel in fleet.panels() if panel.title == "Conflicts")
     widget = panel.build()
     menu, label = widget.children[0].children
     done = threading.Event()
@@ -238,3 +242,17 @@ def test_the_panel_is_hidden_while_there_are_no_conflicts():
     assert panel.refresh(widget) is False
     fleet.open = [contested("forecast")]
     assert panel.refresh(widget) is True
+
+
+def test_an_event_of_a_server_keeps_its_words_when_they_begin_like_the_servers_name():
+    assert _detail(Event(0.0, "server_state", "c", "connected"), Look("●", "ready", "good")) == "connected"
+    assert _detail(Event(0.0, "server_state", "c", "c: closed"), Look("●", "ready", "good")) == "closed"
+
+
+def test_how_replicas_are_declared_stands_below_the_reason():
+    found = contested("forecast")
+    why = f"{found.conflict.why}. alpha, gamma look alike; declare them"
+    made = board(FakeFleet(found._replace(conflict=replace(found.conflict, why=why))))
+    label = made.widget.children[0].children[1].value
+    assert "alpha was declared first</span></span>" in label
+    assert '<div class="mcpnb-small">' in label

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpnb.aggregation.values import Disagreement
+from mcpnb.aggregation.values import Disagreement, FusedRow
 from mcpnb.model import Attempt, AttemptRecord, Explanation, ServerStatus
 from mcpnb.notebook import aggregates, display, markup, servers
 from mcpnb.result import Source
@@ -200,7 +200,7 @@ def test_a_tool_error_is_word_symbol_and_colour() -> None:
 
 
 def test_pictures_show_as_themselves_when_they_cannot_carry_script() -> None:
-    data = base64.b64encode(b"picture").decode()
+    data = base64.b64encode(b"\x89PNG\r\n\x1a\npicture").decode()
     png = SimpleNamespace(type="image", data=data, mime_type="image/png")
     vector = SimpleNamespace(type="image", data=data, mime_type="image/svg+xml")
     broken = SimpleNamespace(type="image", data='"><script>', mime_type="image/png")
@@ -236,6 +236,7 @@ AGGREGATE = SimpleNamespace(
     conflicts=(Disagreement("temperature_c", {"alpha": 8.1, "beta": 8.7}, 0.07),),
     confidence=0.82,
     alternatives=(),
+    rows=(FusedRow("temperature_c", 8.4, ("alpha", "beta")),),
 )
 
 

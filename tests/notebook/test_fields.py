@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mcpnb.notebook.fields import Choice, fields_of
+from mcpnb.notebook.fields import Choice
+from mcpnb.notebook.shapes import fields_of
 
 
 def field(about, *, required=False):

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from mcp_types import Tool
 
+from mcpnb.catalog import Catalog
 from mcpnb.errors import McpnbError, StrategyError, ToolError
 from mcpnb.notebook import nest
 from mcpnb.notebook.arguments import parse
 from mcpnb.notebook.magics import (
     McpMagic,
     NoFleet,
+    cell_function,
     line_function,
     load_ipython_extension,
     unload_ipython_extension,
 )
+from mcpnb.notebook.magics.completion import FleetWords, offer
 
 
 class FakeFleet:
@@ -35,6 +43,14 @@ class FakeFleet:
         if choice not in self.strategies():
             raise StrategyError(choice, "is not known", self.strategies())
         self._strategy = choice
+
+    def gather(self, tool, arguments, /):
+        self.calls.append((f"all {tool}", arguments))
+        return SimpleNamespace(df="a frame", value=[1])
+
+    def options(self, *, server):
+        self.calls.append(("at", {"server": server}))
+        return self
 
     def strategies(self) -> dict[str, str]:
         return {"p2c": "the better of two", "random": "any"}
@@ -131,6 +147,211 @@ def test_help_names_every_form(magic):
 
 def test_doctor_gives_findings(magic):
     assert magic("doctor")
+
+
+# ---- options, and where answers go
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["call --all ping a=1", "call ping --all a=1", "call ping a=1 --all", 'call ping {"a": 1} --all'],
+)
+def test_options_may_stand_anywhere_between_tool_and_arguments(magic, fleet, line):
+    magic(line)
+    assert fleet.calls == [("all ping", {"a": 1})]
+
+
+def test_a_call_can_be_sent_to_one_server(magic, fleet):
+    magic("call ping --server beta a=1")
+    magic("call --server='my server' ping")
+    assert fleet.calls == [
+        ("at", {"server": "beta"}), ("ping", {"a": 1}), ("at", {"server": "my server"}), ("ping", {}),
+    ]  # fmt: skip
+
+
+def test_an_answer_can_be_had_as_a_frame_or_a_value(magic):
+    assert magic("call ping --all --as df") == "a frame"
+    assert magic("call --as value --all ping") == [1]
+
+
+@pytest.mark.parametrize("line", ["answer << call ping", "answer<<call ping", "  answer  <<  call ping"])
+def test_an_answer_can_go_into_a_variable_instead_of_onto_the_page(fleet, line):
+    variables: dict[str, object] = {}
+    assert McpMagic(variables, current=lambda: fleet)(line) is None
+    assert variables == {"answer": "answer of ping"}
+
+
+def test_dashes_within_a_value_are_no_option(magic, fleet):
+    magic("call ping a=--all b='x --all y'")
+    assert fleet.calls == [("ping", {"a": "--all", "b": "x --all y"})]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("call ping --al", "Did you mean --all"),
+        ("call ping --all --all", "given twice"),
+        ("call ping --server", "wants a value"),
+        ("call ping --as csv", "df or value"),
+        ("call ping --all --server a", "one of the two"),
+        ('call ping {"a": 1} b=2', "nothing may follow"),
+        ("1x << call ping", "not a variable's name"),
+        ("class << call ping", "not a variable's name"),
+    ],
+)
+def test_a_wrong_option_is_said_in_one_line(magic, fleet, line, words):
+    with pytest.raises(UsageError, match=words):
+        magic(line)
+    assert fleet.calls == []
+
+
+# ---- cells
+
+
+@pytest.mark.parametrize(
+    ("body", "arguments"),
+    [
+        ("", {}),
+        ("\n# nothing but a comment\n", {}),
+        ('{"location": "Rome", "days": 3}', {"location": "Rome", "days": 3}),
+        ("location: New York\ndays: 3\nexact: true", {"location": "New York", "days": 3, "exact": True}),
+        ("country: no\nstart: 2026-01-02\nat: 12:30\ncode: 007", {
+            "country": "no", "start": "2026-01-02", "at": "12:30", "code": "007",
+        }),
+        ("a: 1e3\nb: -2.5\nc: ~\nd: .inf", {"a": 1000.0, "b": -2.5, "c": None, "d": ".inf"}),
+        ("cities: [Rome, Oslo]\nbox:\n  north: 1\n", {"cities": ["Rome", "Oslo"], "box": {"north": 1}}),
+        ("text: |\n  two\n  lines\n", {"text": "two\nlines\n"}),
+        ("city: $city\nas_text: '$city'\nprice: $5", {"city": "Łódź", "as_text": "$city", "price": "$5"}),
+    ],
+)  # fmt: skip
+def test_a_cells_body_is_the_arguments(magic, fleet, body, arguments):
+    magic.cell("weather.forecast", body)
+    assert fleet.calls == [("weather.forecast", arguments)]
+
+
+def test_a_cell_takes_the_options_of_a_line(magic, fleet):
+    assert magic.cell("ping --all --as df", "a: 1") == "a frame"
+    assert fleet.calls == [("all ping", {"a": 1})]
+
+
+def test_a_cells_answer_can_go_into_a_variable(fleet):
+    variables: dict[str, object] = {}
+    assert McpMagic(variables, current=lambda: fleet).cell("found << ping", "a: 1") is None
+    assert variables == {"found": "answer of ping"}
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "words"),
+    [
+        ("", "a: 1", "wants a tool"),
+        ("ping a=1", "", "belong into the lines below"),
+        ("ping", "a: [1", "not YAML.*line"),
+        ("ping", "- 1", "not `name: value`"),
+        ("ping", "just text", "not `name: value`"),
+        ("ping", "1: 2", "not `name: value`"),
+        ("ping", "a: $nowhere", "no variable 'nowhere'"),
+        ("ping", "a: !!python/object/apply:os.system [ls]", "not YAML"),
+        ("ping", '{"a": 1} x', "nothing may follow"),
+        ("ping", '{"a": ', "not JSON"),
+        ("ping", "a: \x00", "not YAML"),
+    ],
+)
+def test_a_wrong_cell_is_said_in_one_line_and_nothing_is_called(magic, fleet, line, body, words):
+    with pytest.raises(UsageError, match=words):
+        magic.cell(line, body)
+    assert fleet.calls == []
+
+
+def test_without_pyyaml_a_body_is_json(magic, fleet, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    magic.cell("ping", '{"a": 1}')
+    with pytest.raises(UsageError, match=r"mcpnb\[yaml\]"):
+        magic.cell("ping", "a: 1")
+    assert fleet.calls == [("ping", {"a": 1})]
+
+
+# ---- completion
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "location": {"type": "string"},
+        "units": {"enum": ["metric", "imperial", "two words"]},
+        "exact": {"type": "boolean"},
+    },
+    "required": ["location"],
+}
+
+
+@pytest.fixture(scope="module")
+def words() -> FleetWords:
+    catalog = Catalog()
+    tools = [
+        Tool(name="weather.forecast", input_schema=SCHEMA),
+        Tool(name="weather.current", input_schema={}),
+    ]
+    catalog.update("alpha", tools[:1], at=0.0)
+    catalog.update("beta", tools, at=0.0)
+    return FleetWords(lambda: catalog, lambda: ["p2c", "random"])
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("%mcp st", ["status", "strategy"]),
+        ("x = %mcp to", ["tools"]),
+        ("a = 1\n%mcp to", ["tools"]),
+        ("%mcp strategy r", ["random"]),
+        ("%mcp nest o", ["on", "off"]),
+        ("%mcp call we", ["weather.forecast", "weather.current"]),
+        ("%mcp frame << call weather.f", ["weather.forecast"]),
+        ("%mcp call --all weather.c", ["weather.current"]),
+        ("%mcp call --server be", ["beta"]),
+        ("%mcp call weather.current --server ", ["beta"]),
+        ("%mcp call weather.forecast --server ", ["alpha", "beta"]),
+        ("%mcp call weather.forecast --a", ["--all", "--as"]),
+        ("%mcp call weather.forecast --all --a", ["--as"]),
+        ("%mcp call weather.forecast --as d", ["df"]),
+        ("%mcp call weather.forecast ", ["location=", "units=", "exact="]),
+        ("%mcp call weather.forecast location=Rome ", ["units=", "exact="]),
+        ("%mcp call weather.forecast units=", ["metric", "imperial", '"two words"']),
+        ("%mcp call weather.forecast exact=t", ["true"]),
+        ("%mcp call nothing.known ", []),
+        ("%%mcp weather.c", ["weather.current"]),
+        ("%%mcp found << weather.forecast --s", ["--server"]),
+        ("%%mcp weather.forecast\n", ["location: ", "units: ", "exact: "]),
+        ("%%mcp weather.forecast --all\nlocation: Rome\nu", ["units: "]),
+        ("%%mcp weather.forecast\nunits: im", ["imperial"]),
+    ],
+)
+def test_tab_offers_what_may_stand_there(words, text, offered):
+    found = offer(text, words)
+    assert found is not None
+    assert list(found.words) == offered
+    assert text.endswith(found.fragment)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "mcp ca",
+        "%mcpx ca",
+        "print('%mcp ')",
+        "%mcp connect fi",
+        '%%mcp weather.forecast\n{"lo',
+        "%%mcp\nx",
+    ],
+)
+def test_tab_leaves_the_rest_to_ipython(words, text):
+    assert offer(text, words) is None
+
+
+def test_without_a_fleet_tab_knows_the_magics_own_words():
+    words = FleetWords(lambda: None, list)
+    assert offer("%mcp he", words) == ("he", ("help",), "magic")
+    assert offer("%mcp call ", words) == ("", (), "tool")
 
 
 # ---- errors
@@ -263,6 +484,30 @@ def test_in_a_cell_braces_are_json_and_no_template_and_variables_keep_their_type
     shell.run_cell('days = [3]\nanswer = %mcp call t {"days":3}\n%mcp call t days=$days')
     assert shell.user_ns["answer"] == "answer of t"
     assert fleet.calls == [("t", {"days": 3}), ("t", {"days": [3]})]
+
+
+def test_a_cell_magic_in_a_shell_takes_its_body_as_it_was_typed(shell, fleet):
+    magic = McpMagic(shell.user_ns, current=lambda: fleet)
+    shell.register_magic_function(cell_function(magic), "cell", "mcp")
+    shell.run_cell("days = [3]")
+    shell.run_cell("%%mcp answer << t\ndays: $days\nname: '{days}'\n")
+    assert fleet.calls == [("t", {"days": [3], "name": "{days}"})]
+    assert shell.user_ns["answer"] == "answer of t"
+
+
+def test_tab_in_a_shell_completes_the_magic_and_unloading_undoes_it(shell):
+    load_ipython_extension(shell)
+    load_ipython_extension(shell)
+
+    def completed(text: str) -> set[str]:
+        with provisionalcompleter():
+            return {each.text for each in shell.Completer.completions(text, len(text))}
+
+    assert completed("%mcp st") == {"status", "strategy"}
+    assert "p2c" in completed("x = %mcp strategy p")
+    unload_ipython_extension(shell)
+    assert "strategy" not in completed("%mcp st")
+    assert shell.find_cell_magic("mcp") is None
 
 
 def test_no_fleet_is_an_mcpnb_error():

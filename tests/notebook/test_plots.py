@@ -15,7 +15,7 @@ from mcpnb.model import OutcomeKind
 from mcpnb.notebook.palette import SERVERS
 from mcpnb.notebook.plots import PictureAxes, Plots, png
 
-KINDS = ("latency", "timeline", "errors", "share")
+KINDS = ("latency", "cdf", "timeline", "heatmap", "errors", "share")
 _calls = itertools.count(1)
 
 
@@ -130,3 +130,32 @@ def test_more_servers_than_fit_are_counted() -> None:
     for n in range(40):
         call(log, f"many-{n:02}", 1000 + n)
     assert "10 more not shown" in words(Plots(log).latency())
+
+
+def test_the_shares_of_answers_rise_to_all_of_them(log: AttemptLog) -> None:
+    ax = Plots(log).cdf()
+    assert len(ax.lines) == 2
+    for line in ax.lines:
+        y = list(line.get_ydata())
+        assert y == sorted(y)
+        assert y[-1] == 100
+    assert "alpha  40 ms" in words(ax)
+    assert "beta  200 ms" in words(ax)
+    with pytest.raises(ValueError, match="cannot group attempts by 'colour'"):
+        Plots(log).cdf(by="colour")
+
+
+def test_the_map_of_latency_has_a_row_for_each_server_and_says_what_its_colours_are(log: AttemptLog) -> None:
+    ax = Plots(log).heatmap()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["alpha", "beta"]
+    assert "p95 latency, ms" in words(ax)
+    values = ax.images[0].get_array()
+    assert values is not None
+    assert values.shape[0] == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_calls_the_picture_says_so_and_measures_nothing(kind: str) -> None:
+    ax = getattr(Plots(AttemptLog()), kind)()
+    assert "no calls yet" in words(ax)
+    assert list(ax.get_xticks()) == []

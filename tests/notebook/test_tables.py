@@ -110,6 +110,10 @@ def test_an_outer_field_with_the_name_of_a_column_is_told_apart() -> None:
         ({"lat": 1, "h": {"t": [1, 2], "v": [3, 4]}}, {"lat": [1, 1], "h.t": [1, 2], "h.v": [3, 4]}),
         ({"columns": ["a", "b"], "rows": [[1, "x"], [2, "y"]]}, {"a": [1, 2], "b": ["x", "y"]}),
         ({"columns": ["a", "a"], "data": [[1, 2]]}, {"a": [1], "a_": [2]}),
+        (
+            {"columns": ["a", "b"], "rows": [{"a": 1, "b": "x"}, {"b": "y", "a": 2}], "row_count": 2},
+            {"a": [1, 2], "b": ["x", "y"]},
+        ),
         ({"columns": ["a"], "rows": []}, {"a": []}),
         ([1, 2.5, None], {"value": [1, 2.5, None]}),
         (["x", "y"], {"value": ["x", "y"]}),

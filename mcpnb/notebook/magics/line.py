@@ -1,18 +1,21 @@
-"""`%load_ext mcpnb` and the `%mcp` line magic: the fleet's verbs for people who type rather than program.
+"""The `%mcp` line magic and the `%%mcp` cell magic: the fleet's verbs for people who type, not program.
 
-It owns the magic's words and what loading the extension changes. It decides nothing: every form is one
-call of the current fleet, which it is handed.
+It owns the magic's words. It decides nothing: every form is one call of the current fleet, which it is
+handed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final, Protocol
 
 from mcpnb.errors import McpnbError, suggest
 from mcpnb.notebook import nest
-from mcpnb.notebook.arguments import parse
-from mcpnb.notebook.doctor import doctor, shell_message_hazard
+from mcpnb.notebook.doctor import doctor
+from mcpnb.notebook.magics.body import read_body
+from mcpnb.notebook.magics.request import Request, assigned, read_request
+
+__all__ = ["HELP", "McpMagic", "NoFleet", "Text"]
 
 HELP: Final = """\
 %mcp                        the current fleet and its servers (also: %mcp status)
@@ -21,16 +24,31 @@ HELP: Final = """\
 %mcp strategy [NAME]        the routing strategies, or change to one
 %mcp call TOOL k=v ...      call a tool; values are JSON, else text; $name takes a variable
 %mcp call TOOL {"k": v}     the same with one JSON object
+    --all                   ask every server that has the tool, at once
+    --server NAME           ask this server
+    --as df                 give the answer as a DataFrame (or: --as value)
+%mcp name << call ...       put the answer into a variable and show nothing
+%%mcp TOOL [--all ...]      the arguments in the lines below, as YAML or JSON (also: %%mcp name << TOOL)
 %mcp nest on|off            let loop.run_until_complete(...) work in cells (nest-asyncio)
 %mcp doctor                 hazards of this kernel, in plain words
 %mcp help                   this
 
 Every form gives a value: result = %mcp call weather.forecast location="New York" days=3"""
 
-LOADED: Final = "mcpnb: asyncio.run(main()) works in cells now, on its own thread. See %mcp help."
+
+class Verbs(Protocol):
+    """The verbs that a call needs."""
+
+    def call(self, tool: str, arguments: Mapping[str, Any], /) -> Any:
+        """One routed call."""
+        ...
+
+    def gather(self, tool: str, arguments: Mapping[str, Any], /) -> Any:
+        """One call at every server that has the tool."""
+        ...
 
 
-class FleetLike(Protocol):
+class FleetLike(Verbs, Protocol):
     """A fleet, as far as the magic needs it."""
 
     @property
@@ -52,18 +70,8 @@ class FleetLike(Protocol):
         """Name → one line of help."""
         ...
 
-    def call(self, tool: str, arguments: Mapping[str, Any], /) -> Any:
-        """One routed call."""
-        ...
-
-
-class Shell(Protocol):
-    """IPython's shell, as far as the magic needs it."""
-
-    user_ns: dict[str, Any]
-
-    def register_magic_function(self, func: Callable[[str], Any], magic_kind: str, magic_name: str) -> None:
-        """Make `%magic_name` call `func` with the rest of the line."""
+    def options(self, *, server: str) -> Verbs:
+        """The same verbs, at one server."""
         ...
 
 
@@ -96,17 +104,17 @@ def _connect(source: str | list[str]) -> Any:
 
 
 class McpMagic:
-    """The `%mcp` line magic: `magic("call weather.forecast location=London")`.
+    """The magics: `magic("call weather.forecast location=London")`, `magic.cell("weather.forecast", body)`.
 
     Args:
-        variables: The notebook's variables, for `$name`.
+        variables: The notebook's variables, for `$name` and `name <<`.
         current: Gives the fleet to work on, or None.
         connect: Makes a fleet from a file, a URL, or a command as a list.
     """
 
     def __init__(
         self,
-        variables: Mapping[str, Any],
+        variables: MutableMapping[str, Any],
         *,
         current: Callable[[], FleetLike | None] = _current,
         connect: Callable[[str | list[str]], Any] = _connect,
@@ -131,14 +139,37 @@ class McpMagic:
             UsageError: IPython's, for a line that is no form of the magic; it shows as one line.
             McpnbError: What the fleet said; it shows as one line, too.
         """
-        word, _, rest = line.strip().partition(" ")
+        target, rest = _read("%mcp", assigned, line.strip())
+        word, _, rest = rest.strip().partition(" ")
         form = self._forms.get(word)
         if form is None:
             near = suggest(word, filter(None, self._forms))
             hint = f" Did you mean {', '.join(near)}?" if near else ""
             raise _usage(f"%mcp {word} is not known.{hint} See %mcp help")
-        return form(rest.strip())
+        return self._given(target, form(rest.strip()))
 
+    def cell(self, line: str, body: str) -> Any:
+        """Carry out a cell: the tool and its options in the first line, its arguments below.
+
+        Raises as a line does.
+        """
+        target, rest = _read("%%mcp", assigned, line.strip())
+        request = _read("%%mcp", read_request, rest, self._variables)
+        if not request.tool:
+            raise _usage("%%mcp wants a tool in its first line: %%mcp weather.forecast")
+        if not request.bare:
+            raise _usage(f"%%mcp {request.tool}: the arguments belong into the lines below")
+        arguments = _read(f"%%mcp {request.tool}", read_body, body, self._variables)
+        return self._given(target, self._asked(request._replace(arguments=arguments)))
+
+    def _given(self, target: str | None, value: Any) -> Any:
+        """The value for the cell to show; nothing where it goes into a variable."""
+        if target is None:
+            return value
+        self._variables[target] = value
+        return None
+
+    @property
     def _fleet(self) -> FleetLike:
         fleet = self._current()
         if fleet is None:
@@ -147,11 +178,11 @@ class McpMagic:
 
     def _status(self, rest: str) -> Any:
         _nothing_more("status", rest)
-        return self._fleet()
+        return self._fleet
 
     def _tools(self, rest: str) -> Any:
         _nothing_more("tools", rest)
-        return self._fleet().tools
+        return self._fleet.tools
 
     def _connect(self, rest: str) -> Any:
         if not rest:
@@ -160,27 +191,31 @@ class McpMagic:
         return self._connect_to(words[0] if len(words) == 1 else words)
 
     def _strategy(self, rest: str) -> Any:
-        fleet = self._fleet()
+        fleet = self._fleet
         if rest:
             fleet.strategy = rest
             return Text(f"strategy: {fleet.strategy}")
+        known = fleet.strategies()
+        width = max(map(len, known), default=0)
         lines = [
-            f"{'→' if name == fleet.strategy else ' '} {name:16} {line}"
-            for name, line in fleet.strategies().items()
+            f"{'→' if name == fleet.strategy else ' '} {name:{width}} {line}" for name, line in known.items()
         ]
         return Text("\n".join(lines))
 
     def _call(self, rest: str) -> Any:
-        tool, _, written = rest.partition(" ")
-        if not tool:
+        request = _read(f"%mcp call {rest.partition(' ')[0]}".strip(), read_request, rest, self._variables)
+        if not request.tool:
             raise _usage(
                 "%mcp call wants a tool and its arguments: %mcp call weather.forecast location=London"
             )
-        try:
-            arguments = parse(written, self._variables)
-        except ValueError as error:
-            raise _usage(f"%mcp call {tool}: {error}") from None
-        return self._fleet().call(tool, arguments)
+        return self._asked(request)
+
+    def _asked(self, request: Request) -> Any:
+        fleet = self._fleet
+        verbs = fleet if request.server is None else fleet.options(server=request.server)
+        ask = verbs.gather if request.every else verbs.call
+        answer = ask(request.tool, request.arguments)
+        return getattr(answer, request.kind) if request.kind else answer
 
     def _nest(self, rest: str) -> Any:
         if rest == "on":
@@ -198,13 +233,18 @@ class McpMagic:
         return Text(HELP)
 
 
+def _read(what: str, read: Callable[..., Any], *args: Any) -> Any:
+    """What `read` makes of a text; its complaint as IPython's."""
+    try:
+        return read(*args)
+    except ValueError as error:
+        raise _usage(f"{what}: {error}") from None
+
+
 def _words(text: str) -> list[str]:
     import shlex  # noqa: PLC0415 - only `connect` needs it
 
-    try:
-        return shlex.split(text)
-    except ValueError as error:  # a quote that is not closed
-        raise _usage(f"%mcp connect: {error}") from None
+    return _read("%mcp connect", shlex.split, text)  # a quote may not be closed
 
 
 def _nothing_more(form: str, rest: str) -> None:
@@ -216,29 +256,3 @@ def _usage(message: str) -> Exception:
     from IPython.core.error import UsageError  # noqa: PLC0415 - IPython is loaded when first needed
 
     return UsageError(message)
-
-
-def line_function(magic: McpMagic) -> Callable[[str], Any]:
-    """The magic as IPython wants it: a function with a docstring, whose line is passed on as it was typed."""
-    from IPython.core.magic import no_var_expand  # noqa: PLC0415 - IPython is loaded when first needed
-
-    def mcp(line: str) -> Any:
-        return magic(line)
-
-    mcp.__doc__ = f"Many MCP servers from one line.\n\n{HELP}"
-    return no_var_expand(mcp)  # it would format {"days": 3} as if it were a template
-
-
-def load_ipython_extension(shell: Shell) -> None:
-    """What `%load_ext mcpnb` does: `asyncio.run` works in cells, and `%mcp` exists. Prints one line."""
-    shell.register_magic_function(line_function(McpMagic(shell.user_ns)), "line", "mcp")
-    nest.install()
-    print(LOADED)  # noqa: T201 - the one line that loading promises
-    if (hazard := shell_message_hazard(nest.ipykernel_version())) is not None:
-        print(f"mcpnb: {hazard.what} {hazard.fix}")  # noqa: T201 - once, where the reader is
-
-
-def unload_ipython_extension(shell: Any) -> None:
-    """Undo what loading did."""
-    nest.uninstall()
-    shell.magics_manager.magics["line"].pop("mcp", None)

@@ -1,0 +1,71 @@
+"""All that a person touches, in both themes, under axe-core: labels, names, roles, contrast."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+CELLS = [
+    """\
+import mcpnb
+fleet = mcpnb.lab.start('weather', replicas=3, name='lab', seed=1)
+fleet.strategy = 'peak_ewma'
+fleet.trip('weather-2')
+for _ in range(20):
+    result = fleet.call('weather.forecast', location='London')""",
+    "fleet.dashboard()",
+    "fleet.form('weather.forecast')",
+    "mcpnb.playground()",
+    "fleet",
+    "result",
+    "result.explain()",
+    "fleet.gather('weather.current', location='London')",
+    "fleet.tool.weather.forecast",
+]
+
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+
+# ipywidgets gives a slider's handle no name, and Python cannot: its label has to stand in the same widget.
+_CHECK = """async ([places, rules]) => {
+  const label = node => document.querySelector(node.target.join(' '))
+    .closest('.widget-hslider')?.querySelector('.widget-label')?.innerText.trim();
+  const excused = (rule, node) => rule.id === 'aria-input-field-name' && label(node);
+  const words = node => node.any.concat(node.all).map(check => check.message).join('; ').slice(0, 200);
+  const found = await axe.run({include: places}, {runOnly: {type: 'tag', values: rules}});
+  return found.violations.flatMap(rule => rule.nodes
+    .filter(node => !excused(rule, node))
+    .map(node => `${rule.id}: ${node.html.slice(0, 160)} (${words(node)})`));
+}"""
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, from npm."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    folder: Path = tmp_path_factory.mktemp("axe")
+    (folder / "package.json").write_text(json.dumps({"private": True}))
+    command = [npm, "install", "--no-audit", "--no-fund", "--silent", "axe-core@4"]
+    subprocess.run(command, cwd=folder, check=True, timeout=120)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_a_person_touches_has_labels_and_contrast(lab_page, axe, theme):
+    page = lab_page(CELLS, theme=theme)
+    cells = page.run_all(timeout=120)
+    assert {cell.source: cell.error for cell in cells if cell.error} == {}
+    page.output(3).get_by_text("p95").first.wait_for(timeout=30_000)
+    page.shot()
+    page.page.evaluate(axe)
+    outputs = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea-output"
+    found = page.page.evaluate(_CHECK, [[[outputs]], _RULES])
+    assert not found, "\n".join(found)
+    assert page.console == []
