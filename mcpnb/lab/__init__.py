@@ -12,21 +12,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mcpnb.lab.background import PLACES as PLACES
     from mcpnb.lab.background import Traffic as Traffic
     from mcpnb.lab.background import traffic as traffic
+    from mcpnb.lab.exercises import Verdict as Verdict
+    from mcpnb.lab.exercises import check as check
+    from mcpnb.lab.exercises import material as material
     from mcpnb.lab.fleet import LabFleet as LabFleet
     from mcpnb.lab.fleet import start as start
+    from mcpnb.lab.pictures import lives as lives
+    from mcpnb.lab.pictures import side_by_side as side_by_side
     from mcpnb.lab.profile import Profile as Profile
+    from mcpnb.lab.script import Script as Script
+    from mcpnb.lab.stage import live as live
 
 _HOMES = {
     "LabFleet": "mcpnb.lab.fleet",
+    "PLACES": "mcpnb.lab.background",
+    "Verdict": "mcpnb.lab.exercises",
+    "check": "mcpnb.lab.exercises",
     "Profile": "mcpnb.lab.profile",
+    "Script": "mcpnb.lab.script",
     "Traffic": "mcpnb.lab.background",
+    "live": "mcpnb.lab.stage",
+    "lives": "mcpnb.lab.pictures",
+    "material": "mcpnb.lab.exercises",
+    "side_by_side": "mcpnb.lab.pictures",
     "start": "mcpnb.lab.fleet",
     "traffic": "mcpnb.lab.background",
 }
 
-__all__ = ["LabFleet", "Profile", "Traffic", "start", "traffic"]
+__all__ = [
+    "PLACES",
+    "LabFleet",
+    "Profile",
+    "Script",
+    "Traffic",
+    "Verdict",
+    "check",
+    "live",
+    "lives",
+    "material",
+    "side_by_side",
+    "start",
+    "traffic",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -9,18 +9,22 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import WeakSet
 
 from mcpnb.errors import McpnbError
+from mcpnb.lab.course import require_playable_timeline
 from mcpnb.lab.profile import Profile
 from mcpnb.lab.replicas import LabTransport, Rack, Wanted
+from mcpnb.lab.script import Script
 from mcpnb.model import Event
 from mcpnb.notebook.fleet import Fleet
+from mcpnb.simulation import At
 
 if TYPE_CHECKING:
     from mcpnb.notebook.dashboard import Panel
@@ -170,12 +174,15 @@ class LabFleet(Fleet):
     Closing it ends the servers, too.
     """
 
-    def __init__(self, rack: Rack, **options: Any) -> None:
-        self._rack = rack
-        # Widgets act on threads of their own: one thing at a time happens to the servers.
+    def __init__(
+        self, rack: Rack, *, absent: Collection[str] = (), timeline: Sequence[At] = (), **options: Any
+    ) -> None:
+        self._rack, self._timeline = rack, tuple(timeline)
+        # Widgets and scripts act on threads of their own: one thing at a time happens to the servers.
         self._hands = threading.Lock()
+        self._scripts: WeakSet[Script] = WeakSet()
         try:
-            super().__init__(rack.configs, **options)
+            super().__init__([each for each in rack.configs if each.name not in absent], **options)
         except BaseException:
             rack.close()
             raise
@@ -186,19 +193,31 @@ class LabFleet(Fleet):
         Args:
             server: Its name.
             changes: `latency_ms=` (mean, in ms), `jitter=` (fraction of the mean), `error_rate=` (0 to 1),
-                `capacity=` (calls at once, or None), `seed=`.
+                `capacity=` (calls at once, or None), `seed=`, and the others of `mcpnb.lab.Profile`.
 
         Raises:
             McpnbError: No such server or setting, or a value that makes no sense.
         """
-        file = self._rack[server].profile
-        with self._hands:
-            if not changes:
-                return file.current()
-            profile = file.current().changed(**changes)
-            file.write(profile)
-        self._tell(server, ", ".join(f"{name} is {value} now" for name, value in changes.items()))
+        now = self._rack[server].profile.current()
+        if not changes:
+            return now
+        plain = {name: value if value is None else f"{value:g}" for name, value in changes.items()}
+        said = ", ".join(f"{name} is {value} now" for name, value in plain.items())
+        self.behave(server, profile := now.changed(**changes), said)
         return profile
+
+    def behave(self, server: str, profile: Profile, what: str = "") -> None:
+        """A server behaves so from its next call on; `what` says it in the events.
+
+        Raises:
+            McpnbError: No such server, or it cannot do that.
+        """
+        replica = self._rack[server]
+        if profile.drip is not None and replica.wanted.transport != "http":
+            raise McpnbError(f"{server} cannot drip: answers have to come over HTTP (transport='http')")
+        with self._hands:
+            replica.profile.write(profile)
+        self._tell(server, what or repr(profile))
 
     def crash(self, server: str) -> None:
         """Kill a server's process (SIGKILL), in the middle of its calls.
@@ -222,16 +241,89 @@ class LabFleet(Fleet):
             self._rack[server].hang()
         self._tell(server, "hung on purpose")
 
+    def partition(self, server: str) -> None:
+        """Cut the network to a server, in both directions, until `heal` or `restart`.
+
+        It lives and works on: calls that it has are carried out, and nobody learns of it.
+
+        Raises:
+            McpnbError: No such server.
+        """
+        self.behave(server, self.profile(server).changed(partitioned=True), "cut off on purpose")
+
+    def drip(self, server: str, bytes_per_second: float = 200.0) -> None:
+        """Let the answers of a server arrive drop by drop, until `heal` or `restart`.
+
+        Raises:
+            McpnbError: No such server, or its answers do not come over HTTP.
+        """
+        profile = self.profile(server).changed(drip=bytes_per_second)
+        self.behave(server, profile, f"answers drip at {bytes_per_second:g} bytes/s")
+
+    def heal(self, server: str) -> None:
+        """The network to a server is whole again: no partition, no dripping.
+
+        Raises:
+            McpnbError: No such server.
+        """
+        self.behave(server, self.profile(server).changed(partitioned=False, drip=None), "network healed")
+
     def restart(self, server: str) -> None:
         """Bring a server back, at the same address, whatever state it is in, and reconnect to it.
 
         Raises:
             McpnbError: No such server, or it does not start any more.
         """
+        cut = self.profile(server)
+        if cut.partitioned or cut.drip is not None:
+            self.heal(server)
         with self._hands:
             self._rack.restart(server)
         self._tell(server, "restarted")
-        self.reconnect(server)
+        self._reach(server)
+
+    def leave(self, server: str) -> None:
+        """Take a server out of the fleet, until `join`; calls that it has end first.
+
+        Raises:
+            McpnbError: No such server.
+        """
+        self._rack[server]
+        if server in self._members():
+            self.remove(server, drain=True)
+
+    def join(self, server: str) -> None:
+        """Have a server in the fleet again that left or crashed; nothing happens to one that is there.
+
+        Raises:
+            McpnbError: No such server, or it does not start any more.
+        """
+        if self._rack[server].is_down:
+            self.restart(server)
+        elif server not in self._members():
+            self._reach(server)
+
+    def script(self, timeline: Sequence[At] | None = None) -> Script:
+        """Let things happen to the servers while you do something else.
+
+            fleet.script([mcpnb.At(5, "weather-2", latency_ms=500), mcpnb.At(12, "weather-2", crash=True)])
+
+        Args:
+            timeline: What happens, with seconds from now on; by default that of the scenario that the fleet
+                was started for.
+
+        Raises:
+            McpnbError: A server that is not there, or something that cannot happen to it; nothing happened.
+        """
+        happens = self._timeline if timeline is None else tuple(timeline)
+        if not happens:
+            raise McpnbError("a script needs a timeline, such as [mcpnb.At(5, 'weather-2', crash=True)]")
+        require_playable_timeline(happens)
+        for at in happens:
+            self._rack[at.server].check(at)
+        script = Script(self, happens, {at.server: self.profile(at.server) for at in happens})
+        self._scripts.add(script)
+        return script
 
     def pid(self, server: str) -> int | None:
         """The id of a server's process; None while it has none."""
@@ -245,11 +337,23 @@ class LabFleet(Fleet):
 
     def close(self) -> None:
         """End every connection and every server. Closing twice is fine."""
+        for script in list(self._scripts):
+            script.stop()
         try:
             super().close()
         finally:
             with self._hands:
                 self._rack.close()
+
+    def _members(self) -> set[str]:
+        return {status.server for status in self.status()}
+
+    def _reach(self, server: str) -> None:
+        """Connect to a server, anew when it is in the fleet."""
+        if server in self._members():
+            self.reconnect(server)
+        else:
+            self.add(server, self._rack[server].config)
 
     def _tell(self, server: str, what: str) -> None:
         self.event_log.append(Event(time.time(), "lab", server, what))

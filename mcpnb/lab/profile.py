@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import anyio
 
@@ -38,17 +38,40 @@ class Profile:
     """Fraction of the calls that end in a tool error, 0 to 1."""
     capacity: int | None = None
     """Calls that are worked on at once, the others wait their turn; None is unbounded."""
+    rtt_ms: float = 0.0
+    """Time on the way, half there and half back, in ms; it takes no place of the capacity."""
+    fault_rate: float = 0.0
+    """Fraction of the calls that are lost as if the connection had broken, 0 to 1."""
+    fault_ms: float = 0.0
+    """Time after which a lost call says so, in ms; infinite never does."""
+    drip: float | None = None
+    """Bytes of an answer that get through per second (HTTP); None is all at once."""
+    partitioned: bool = False
+    """Whether the network between is cut: nothing arrives, and no answer comes back."""
     seed: int = 0
     """Seed of the server's random numbers; changing it starts them anew."""
 
     def __post_init__(self) -> None:
-        _require_number("latency_ms", self.latency_ms, at_most=math.inf)
+        for name in ("latency_ms", "rtt_ms"):
+            _require_number(name, getattr(self, name), at_most=math.inf)
         _require_number("jitter", self.jitter, at_most=10)
-        _require_number("error_rate", self.error_rate, at_most=1)
+        for name in ("error_rate", "fault_rate"):
+            _require_number(name, getattr(self, name), at_most=1)
+        if self.fault_ms != math.inf:
+            _require_number("fault_ms", self.fault_ms, at_most=math.inf)
+        if self.drip is not None and not (_is_number(self.drip) and self.drip > 0):
+            raise McpnbError("profile: drip must be a number of bytes per second above 0, or None")
+        if not isinstance(self.partitioned, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - from JSON
+            raise McpnbError("profile: partitioned must be True or False")
         if self.capacity is not None and not (_is_whole(self.capacity) and self.capacity >= 1):
             raise McpnbError("profile: capacity must be a whole number of at least 1, or None")
         if not _is_whole(self.seed):
             raise McpnbError("profile: seed must be a whole number")
+
+    def __repr__(self) -> str:
+        """What differs from a perfect server."""
+        plain = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
+        return f"Profile({', '.join(f'{name}={value!r}' for name, value, usual in plain if value != usual)})"
 
     def changed(self, **changes: float | None) -> Profile:
         """This profile with some fields changed.
@@ -71,10 +94,13 @@ class Profile:
 
 
 def _require_number(name: str, value: object, *, at_most: float) -> None:
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    if not (math.isfinite(number) and 0 <= number <= at_most):
+    if not (_is_number(value) and 0 <= value <= at_most):
         limit = "" if at_most == math.inf else f" and at most {at_most:g}"
         raise McpnbError(f"profile: {name} must be a number of at least 0{limit}")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_whole(value: object) -> bool:
@@ -137,6 +163,8 @@ class Behaviour:
     """Middleware of an MCP server: every `tools/call` waits, queues and fails as the profile says.
 
     The time is spent while a slot of the capacity is held, so that a full server queues as a real one does.
+    A partition swallows requests of every kind, and the answers of those that were at work when it came: as
+    with a cut cable, the work is done and nobody learns of it.
     """
 
     def __init__(
@@ -153,19 +181,47 @@ class Behaviour:
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """The SDK's middleware face."""
-        if ctx.method != "tools/call":
-            return await call_next(ctx)
         profile = self._source.current()
+        await self._hold(profile)
+        if ctx.method == "tools/call":
+            result = await self._call(profile, ctx, call_next)
+        else:
+            result = await call_next(ctx)
+        await self._hold(self._source.current())
+        return result
+
+    async def _hold(self, profile: Profile) -> None:
+        """What a partition swallows stays swallowed when it is over; the other end has its time limits."""
+        if profile.partitioned:
+            await self._sleep(math.inf)
+
+    async def _call(
+        self, profile: Profile, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
         self._reseed(profile.seed)
         # Drawn on arrival, so that the draws do not depend on who is let in first.
         seconds, fails = profile.service_time(self._rng), self._rng.random() < profile.error_rate
+        await self._pass(profile.rtt_ms / 2000)
+        if profile.fault_rate and self._rng.random() < profile.fault_rate:
+            await self._pass(profile.fault_ms / 1000)
+            raise _broken()
+        result = await self._work(seconds, fails, ctx, call_next)
+        await self._pass(profile.rtt_ms / 2000)
+        return result
+
+    async def _work(
+        self, seconds: float, fails: bool, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
         await self._slots.take()
         try:
-            if seconds > 0:
-                await self._sleep(seconds)
+            await self._pass(seconds)
             return _failure(ctx.params, self._name) if fails else await call_next(ctx)
         finally:
             self._slots.free()
+
+    async def _pass(self, seconds: float) -> None:
+        if seconds > 0:
+            await self._sleep(seconds)
 
     def _reseed(self, seed: int) -> None:
         if seed != self._seed:
@@ -178,6 +234,14 @@ def _failure(params: Mapping[str, Any] | None, server: str) -> HandlerResult:
 
     text = f"{(params or {}).get('name', 'the tool')} failed on {server}: the lab's error rate struck"
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+
+
+def _broken() -> Exception:
+    """What a client's own SDK says of a connection that ended, so that it takes the call for lost."""
+    from mcp import MCPError  # noqa: PLC0415 - as above
+    from mcp_types import CONNECTION_CLOSED  # noqa: PLC0415
+
+    return MCPError(CONNECTION_CLOSED, "Connection closed")
 
 
 class _Slots:

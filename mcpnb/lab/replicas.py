@@ -13,16 +13,19 @@ import shutil
 import tempfile
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mcpnb.config import ServerConfig
 from mcpnb.errors import McpnbError, suggest
 from mcpnb.lab.processes import NotStarted, PidFile, Port, ServerProcess, hang, kill_group, python_module
 from mcpnb.lab.profile import Profile, ProfileFile
 from mcpnb.lab.servers import module_of
+
+if TYPE_CHECKING:
+    from mcpnb.simulation import At
 
 __all__ = ["LabTransport", "Rack", "Replica", "Wanted"]
 
@@ -41,6 +44,8 @@ class Wanted:
     profile: Profile = field(default_factory=Profile)
     options: tuple[str, ...] = ()
     """Further command line options of its kind."""
+    routing: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the router is told of it: `weight`, `priority`, `max_in_flight`, `max_queue`."""
 
     def __post_init__(self) -> None:
         module_of(self.kind)
@@ -72,6 +77,11 @@ class Replica(ABC):
     def pid(self) -> int | None:
         """Its process id while it runs in a process of its own."""
 
+    @property
+    def is_down(self) -> bool:
+        """Whether somebody has to start it; what its connection starts, the connection starts again."""
+        return False
+
     def launch(self) -> None:  # noqa: B027 - most kinds have nothing to do here
         """Begin to start, unless the connection does that."""
 
@@ -95,6 +105,9 @@ class Replica(ABC):
     def hang(self) -> None:
         """Make it answer nothing any more, its connections left open."""
         hang(self._living())
+
+    def check(self, at: At) -> None:  # noqa: B027 - to a process, everything can happen
+        """Return when a step of a timeline can happen to it."""
 
     def restart(self, timeout: float) -> None:
         """Bring it back, whatever state it is in; what its connection starts, the connection brings back."""
@@ -121,15 +134,16 @@ class Replica(ABC):
     def _command(self, *arguments: str) -> list[str]:
         return python_module(module_of(self.wanted.kind), *self._options(), "--tied", *arguments)
 
-    def _config(self, **where: object) -> ServerConfig:
+    def _config(self, **where: Any) -> ServerConfig:
         # Everything local: a short interval shows a server that died while nobody called it.
-        return ServerConfig(  # pyright: ignore[reportCallIssue]
+        return ServerConfig(
             name=self.name,
             transport=self.wanted.transport,
             region=self.wanted.region,
             replicas=self.wanted.kind,
             health_interval=1.0,
-            **where,  # pyright: ignore[reportArgumentType] - one of its three ways to say where
+            **self.wanted.routing,
+            **where,
         )
 
 
@@ -149,6 +163,10 @@ class HttpReplica(Replica):
     @property
     def pid(self) -> int | None:
         return self._process.pid
+
+    @property
+    def is_down(self) -> bool:
+        return self.pid is None
 
     def launch(self) -> None:
         self._process.launch()
@@ -213,6 +231,10 @@ class InProcessReplica(Replica):
 
     def close(self) -> None:
         pass
+
+    def check(self, at: At) -> None:
+        if at.crash:
+            raise self._cannot("crash")
 
     def _cannot(self, what: str) -> McpnbError:
         return McpnbError(

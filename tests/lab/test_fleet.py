@@ -131,6 +131,55 @@ def test_a_server_that_hangs_answers_nothing_and_is_brought_back(fleet: LabFleet
     assert fleet.options(server=server).call("weather.current", CITY).ok
 
 
+@pytest.mark.parametrize("server", ["weather-1", "weather-2", "weather-3"])
+def test_a_partition_lets_nothing_through_until_it_is_healed(fleet: LabFleet, server: str) -> None:
+    fleet.partition(server)
+    assert fleet.profile(server).partitioned
+    with pytest.raises((mcpnb.CallTimeout, mcpnb.NoServerAvailable)):
+        fleet.options(server=server, timeout=0.3).call("weather.current", CITY)
+    fleet.heal(server)
+    wait_until(fleet, server, "connected")
+    assert fleet.options(server=server).call("weather.current", CITY).ok
+
+
+def test_answers_that_drip_run_into_the_deadline_of_the_call(fleet: LabFleet) -> None:
+    fleet.drip("weather-1", 50)
+    with pytest.raises((mcpnb.CallTimeout, mcpnb.NoServerAvailable)):
+        fleet.options(server="weather-1", timeout=0.5).call("weather.current", CITY)
+    fleet.heal("weather-1")
+    assert fleet.options(server="weather-1").call("weather.current", CITY).ok
+    with pytest.raises(mcpnb.McpnbError, match="weather-2 cannot drip"):
+        fleet.drip("weather-2")
+
+
+def test_a_script_plays_on_real_servers_and_says_what_became_of_it(fleet: LabFleet) -> None:
+    timeline = [
+        mcpnb.At(0, "weather-3", latency_ms=50), mcpnb.At(0.01, "weather-1", crash=True),
+        mcpnb.At(0.02, "weather-3", leave=True), mcpnb.At(0.03, "weather-1", recover=True),
+        mcpnb.At(0.04, "weather-3", join=True, slow=1),
+    ]  # fmt: skip
+    before = fleet.profile("weather-1")
+    script = fleet.script(timeline).wait(60)
+    assert [(step.state, step.error) for step in script.steps] == [("done", "")] * 5
+    for server in ("weather-1", "weather-3"):
+        wait_until(fleet, server, "connected")
+        assert fleet.options(server=server).call("weather.current", CITY).ok
+    assert fleet.profile("weather-1") == before
+    assert fleet.profile("weather-3").latency_ms == 1
+
+
+def test_a_script_that_cannot_be_played_begins_nothing(fleet: LabFleet) -> None:
+    for timeline, why in [
+        ([mcpnb.At(1, "weather-9", slow=2)], "no server 'weather-9'"),
+        ([mcpnb.At(1, "weather-3", crash=True)], "runs inside this process"),
+        ([mcpnb.At(1, "weather-1", weight=2)], "in a simulation only"),
+        ([], "needs a timeline"),
+        (None, "needs a timeline"),
+    ]:
+        with pytest.raises(mcpnb.McpnbError, match=why):
+            fleet.script(timeline)
+
+
 def test_calls_that_run_while_a_server_is_killed_are_all_answered(fleet: LabFleet) -> None:
     fleet.profile("weather-1", latency_ms=50)
     with lab.traffic(fleet, rate=80) as calls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp import MCPError
+from mcp_types import CONNECTION_CLOSED
 
 from mcpnb.errors import McpnbError
 from mcpnb.lab.profile import Behaviour, Profile, ProfileFile
@@ -62,6 +65,12 @@ class Sleeps:
         {"capacity": 0},
         {"capacity": 1.5},
         {"seed": None},
+        {"rtt_ms": -1},
+        {"fault_rate": 2},
+        {"fault_ms": -1},
+        {"drip": 0},
+        {"drip": "slow"},
+        {"partitioned": 1},
         {"latency": 20},
     ],
 )
@@ -72,6 +81,11 @@ def test_a_profile_that_makes_no_sense_is_refused_with_the_name_of_the_field(val
 
 def test_a_change_keeps_the_other_fields() -> None:
     assert Profile(latency_ms=20, jitter=0.5).changed(error_rate=0.1) == Profile(20, 0.5, 0.1)
+
+
+def test_a_profile_says_what_differs_from_a_perfect_server() -> None:
+    assert repr(Profile()) == "Profile()"
+    assert repr(Profile(latency_ms=20, partitioned=True)) == "Profile(latency_ms=20, partitioned=True)"
 
 
 def test_service_times_have_the_mean_and_the_spread_asked_for() -> None:
@@ -130,6 +144,55 @@ async def test_the_error_rate_makes_that_share_of_calls_tool_errors() -> None:
     assert 0.27 < len(errors) / len(answers) < 0.33
     assert all(error.is_error for error in errors)
     assert errors[0].content[0].text == "weather.current failed on a: the lab's error rate struck"
+
+
+async def test_lost_calls_look_like_a_broken_connection_after_the_time_for_it() -> None:
+    sleeps = Sleeps()
+    behaviour = Behaviour(Fixed(Profile(fault_rate=1, fault_ms=250)), name="a", sleep=sleeps)
+    with pytest.raises(MCPError, match="Connection closed") as lost:
+        await behaviour(Request(), answer)
+    assert lost.value.code == CONNECTION_CLOSED
+    assert sleeps.asked == [0.25]
+    assert await behaviour(Request("ping"), answer) == "answered"
+
+
+async def test_the_network_takes_half_its_time_each_way_and_no_place_of_the_capacity() -> None:
+    door = Door()
+    behaviour = Behaviour(Fixed(Profile(rtt_ms=50, capacity=1)), name="a", sleep=door)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(behaviour, Request(), answer)
+        await anyio.wait_all_tasks_blocked()
+        assert door.inside == 3
+        for _ in range(6):
+            door.let_out()
+    door.close()
+
+
+async def test_a_partition_swallows_every_request_and_the_answers_of_those_at_work() -> None:
+    held: list[float] = []
+    done: list[str] = []
+    source = Fixed(Profile())
+
+    async def hold(seconds: float) -> None:
+        held.append(seconds)
+        await anyio.sleep_forever()
+
+    async def cut_while_at_work(ctx: Any) -> Any:
+        source.profile = Profile(partitioned=True)
+        done.append(ctx.method)
+
+    behaviour = Behaviour(source, name="a", sleep=hold)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(behaviour, Request(), cut_while_at_work)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(behaviour, Request("ping"), cut_while_at_work)
+        await anyio.wait_all_tasks_blocked()
+        source.profile = Profile()
+        assert await behaviour(Request(), answer) == "answered"
+        tasks.cancel_scope.cancel()
+    assert held == [math.inf, math.inf]
+    assert done == ["tools/call"]  # the one at work was carried out, and nobody learnt of it
 
 
 async def test_the_same_seed_gives_the_same_course_of_events() -> None:

@@ -40,12 +40,13 @@ _FILE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0
 _FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 _DEVICES = frozenset(
-    ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")]
+    ["con", "prn", "aux", "nul", "conin$", "conout$", "clock$"]
+    + [f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"]
 )
 """Names that are devices on Windows, with any extension."""
 
-_OVERLONG = re.compile(r"%(25)*(c[01]|e0|f0|f8|fc)%(25)*[89ab]", re.IGNORECASE)
-"""'/' and '.' in forms of UTF-8 that careless decoders accept, percent-encoded once or more."""
+_OVERLONG = re.compile(r"%(25)*(c[01]|f[5-9a-f]|e0%(25)*[89]|f0%(25)*8)", re.IGNORECASE)
+"""Bytes that UTF-8 never has, percent-encoded once or more: careless decoders take them for '/' and '.'."""
 
 _SLASHES = "/\\\u2044\u2215\u2216\u29f5\u29f8\u29f9"
 """What separates names, or looks as if it did."""
@@ -128,7 +129,7 @@ def _wrong_when_read_otherwise(name: str) -> str | None:
         return "it is not valid Unicode"
     if length > MAX_NAME:
         return f"a name has {length} bytes; at most {MAX_NAME} are taken"
-    if any(unicodedata.category(sign) == "Cf" for sign in name):
+    if any(unicodedata.category(sign) in {"Cf", "Zl", "Zp"} for sign in name):
         return "it holds characters that nobody sees"
     if name != unicodedata.normalize("NFC", name):
         return "it is not in Unicode's composed form (NFC)"
@@ -138,9 +139,10 @@ def _wrong_when_read_otherwise(name: str) -> str | None:
 
 
 def _decoded(name: str) -> Iterator[str]:
-    """What percent-decoding makes of a name, again and again."""
+    """What percent-decoding makes of a name, again and again: byte for byte, and as UTF-8 made plain."""
     while (plain := unquote(name, encoding="latin-1")) != name:
         yield plain
+        yield unicodedata.normalize("NFKC", unquote(name))
         name = plain
 
 
@@ -199,6 +201,7 @@ class Rooted:
             with os.fdopen(descriptor, "rb") as file:
                 facts = os.fstat(descriptor)
                 self._require_file(facts, path)  # it may have become another since
+                _require_one_name(facts, path)
                 content = file.read(self._max_bytes + 1)
         self._require_size(len(content), path)
         modified = datetime.fromtimestamp(facts.st_mtime, UTC).isoformat(timespec="seconds")
@@ -298,6 +301,12 @@ class Rooted:
                 os.unlink(temporary, dir_fd=folder)
             raise
         os.fsync(folder)
+
+
+def _require_one_name(facts: os.stat_result, path: str) -> None:
+    """A hard link looks like any file; its other name may lie outside. Writing is safe: it cuts the link."""
+    if facts.st_nlink > 1:
+        raise Refused(f"{path!r} has another name too (a hard link), which may lie outside this folder")
 
 
 def _enter(here: int, name: str, path: str, *, create: bool) -> int:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcpnb.errors import McpnbError
 from mcpnb.lab.profile import Behaviour, ProfileFile
+from mcpnb.lab.servers.dripping import Dripping
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -140,7 +141,10 @@ def _serve_http(options: argparse.Namespace, build: Callable[[], MCPServer[Any]]
             await super().startup(sockets)
             _announce(f"http://{options.host}:{port}/mcp", quiet_afterwards=options.tied)
 
-    app = build().streamable_http_app(host=options.host)
+    app: Any = build().streamable_http_app(host=options.host)
+    if options.profile:
+        profile = ProfileFile(options.profile)
+        app = Dripping(app, lambda: profile.current().drip)
     # A client that keeps a stream open must not delay the end.
     config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1)
     run(Announcing(config).serve, [listener])

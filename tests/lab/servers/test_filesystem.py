@@ -158,9 +158,12 @@ def test_writing_makes_the_folders_that_lead_there_and_leaves_no_temporary_file(
     assert everything(root / "new").keys() == {"deep", "deep/x.txt"}
 
 
-def test_a_hard_link_to_a_file_outside_is_cut_by_writing(root: Path, files: Rooted) -> None:
+def test_a_hard_link_to_a_file_outside_is_not_read_and_cut_by_writing(root: Path, files: Rooted) -> None:
     (root / "hard.txt").hardlink_to(root.parent / "outside" / "secret.txt")
+    with pytest.raises(Refused, match="hard link"):
+        files.read("hard.txt")
     files.write("hard.txt", "mine")
+    assert files.read("hard.txt")["content"] == "mine"
     assert (root.parent / "outside" / "secret.txt").read_text() == SECRET
 
 
