@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mcpnb import discovery as discovery
     from mcpnb import lab as lab
     from mcpnb.aggregation import forget_fusion as forget_fusion
     from mcpnb.aggregation import register_fusion as register_fusion
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from mcpnb.errors import DiscoveryError as DiscoveryError
     from mcpnb.errors import McpnbError as McpnbError
     from mcpnb.errors import NoServerAvailable as NoServerAvailable
+    from mcpnb.errors import NotRecorded as NotRecorded
     from mcpnb.errors import Overloaded as Overloaded
+    from mcpnb.errors import RecordingError as RecordingError
     from mcpnb.errors import ServerDisconnected as ServerDisconnected
     from mcpnb.errors import StrategyError as StrategyError
     from mcpnb.errors import ToolChanged as ToolChanged
@@ -40,16 +43,20 @@ if TYPE_CHECKING:
     from mcpnb.errors import print_traceback as tb  # pyright: ignore[reportUnusedImport]
     from mcpnb.experiment import Comparison as Comparison
     from mcpnb.experiment import Workload as Workload
-    from mcpnb.experiment import compare as compare
+    from mcpnb.experiment.recording import Recording as Recording
     from mcpnb.experiment.simulate import Run as Run
     from mcpnb.experiment.simulate import simulate as simulate
+    from mcpnb.lab.playground import playground as playground
     from mcpnb.model import Explanation as Explanation
     from mcpnb.model import ToolRef as ToolRef
+    from mcpnb.notebook.bulk import MapStopped as MapStopped
+    from mcpnb.notebook.comparing import compare as compare
     from mcpnb.notebook.doctor import doctor as doctor
     from mcpnb.notebook.fleet import Fleet as Fleet
     from mcpnb.notebook.fleet import connect as connect
     from mcpnb.notebook.magics import load_ipython_extension as load_ipython_extension
     from mcpnb.notebook.magics import unload_ipython_extension as unload_ipython_extension
+    from mcpnb.notebook.replaying import replay as replay
     from mcpnb.notebook.strategies import strategies as strategies
     from mcpnb.resilience.admission import QueuePolicy as QueuePolicy
     from mcpnb.resilience.breaker import BreakerPolicy as BreakerPolicy
@@ -89,19 +96,23 @@ _HOMES = {
     "Elicitation": "mcpnb.connection",
     "Sampling": "mcpnb.connection",
     "Explanation": "mcpnb.model",
+    "MapStopped": "mcpnb.notebook.bulk",
     "Fleet": "mcpnb.notebook.fleet",
     "MultiServerClient": "mcpnb.client",
+    "Recording": "mcpnb.experiment.recording",
     "Result": "mcpnb.result",
     "Parameter": "mcpnb.routing.strategies",
     "Strategy": "mcpnb.routing.strategies",
     "ToolRef": "mcpnb.model",
     "Workload": "mcpnb.experiment",
-    "compare": "mcpnb.experiment",
+    "compare": "mcpnb.notebook.comparing",
     "connect": "mcpnb.notebook.fleet",
     "doctor": "mcpnb.notebook.doctor",
     "forget_fusion": "mcpnb.aggregation",
     "register_fusion": "mcpnb.aggregation",
     "load_ipython_extension": "mcpnb.notebook.magics",
+    "playground": "mcpnb.lab.playground",
+    "replay": "mcpnb.notebook.replaying",
     "register_strategy": "mcpnb.routing.strategies:register",
     "strategies": "mcpnb.notebook.strategies",
     "tb": "mcpnb.errors:print_traceback",
@@ -117,7 +128,9 @@ _HOMES = {
             "DiscoveryError",
             "McpnbError",
             "NoServerAvailable",
+            "NotRecorded",
             "Overloaded",
+            "RecordingError",
             "ServerDisconnected",
             "StrategyError",
             "ToolChanged",
@@ -130,6 +143,7 @@ _HOMES = {
 """Public name → where it lives (`module:name` when it is called otherwise there)."""
 
 _MODULES = {
+    "discovery": "mcpnb.discovery",
     "lab": "mcpnb.lab",
     "scenarios": "mcpnb.simulation.scenarios",
     "service": "mcpnb.simulation.service",
@@ -155,13 +169,17 @@ __all__ = [
     "Explanation",
     "Fleet",
     "HedgePolicy",
+    "MapStopped",
     "McpnbError",
     "MultiServerClient",
     "NoServerAvailable",
+    "NotRecorded",
     "OutlierPolicy",
     "Overloaded",
     "Parameter",
     "QueuePolicy",
+    "Recording",
+    "RecordingError",
     "Resilience",
     "Result",
     "RetryPolicy",
@@ -179,12 +197,15 @@ __all__ = [
     "Workload",
     "compare",
     "connect",
+    "discovery",
     "doctor",
     "forget_fusion",
     "lab",
     "load_ipython_extension",
+    "playground",
     "register_fusion",
     "register_strategy",
+    "replay",
     "scenarios",
     "service",
     "simulate",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+from mcpnb.lab import exercises
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -31,6 +34,18 @@ def test_it_is_committed_without_outputs_and_with_cell_ids(path: Path) -> None:
     assert notebook.metadata.kernelspec.name == "python3"
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_ends_with_exercises_that_there_are_and_a_way_on(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    number = path.stem[:2]
+    asked = [re.findall(r'lab\.check\("([^"]*)", \.\.\.\)', cell.source) for cell in cells]
+    there = [each for each in exercises.known() if each.startswith(f"{number}-")]
+    assert [each for found in asked for each in found] == there
+    prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    assert all(any(f"**{each}.**" in text for text in prose) for each in there)
+    assert prose[-1].startswith("## Take it further")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
@@ -38,7 +53,8 @@ def test_it_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     client = NotebookClient(
         notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     )
-    client.execute()
+    # pytest's mark makes a kernel leave its standard streams alone, as it would not for a person.
+    client.execute(env={key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"})
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             assert output.output_type != "error"

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+import mcpnb
+import mcpnb.lab
+
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OWNERS_PACKAGES = {"mcp", "ipywidgets", "pandas", "matplotlib", "nest-asyncio"}
@@ -74,16 +77,27 @@ def test_public_names_are_these_and_each_can_be_had():
     assert mcpnb.__all__ == [
         "Aggregate", "AmbiguousTool", "ArgumentError", "At", "AuthError", "Backoff", "BreakerPolicy",
         "CachePolicy", "CallTimeout", "Comparison", "ConfigError", "ConnectError", "DiscoveryError",
-        "Document", "Elicitation", "Explanation", "Fleet", "HedgePolicy", "McpnbError", "MultiServerClient",
-        "NoServerAvailable", "OutlierPolicy", "Overloaded", "Parameter", "QueuePolicy", "Resilience",
+        "Document", "Elicitation", "Explanation", "Fleet", "HedgePolicy", "MapStopped", "McpnbError",
+        "MultiServerClient", "NoServerAvailable", "NotRecorded", "OutlierPolicy", "Overloaded", "Parameter",
+        "QueuePolicy", "Recording", "RecordingError", "Resilience",
         "Result", "RetryPolicy", "Run", "Sampling", "Scenario", "ServerDisconnected", "SimServer",
         "Strategy", "StrategyError", "ToolChanged", "ToolError", "ToolNotFound", "ToolRef", "Workload",
-        "compare", "connect", "doctor", "forget_fusion", "lab", "load_ipython_extension", "register_fusion",
-        "register_strategy", "scenarios", "service", "simulate", "strategies", "tb",
-        "unload_ipython_extension",
+        "compare", "connect", "discovery", "doctor", "forget_fusion", "lab", "load_ipython_extension",
+        "playground", "register_fusion", "register_strategy", "replay", "scenarios", "service", "simulate",
+        "strategies", "tb", "unload_ipython_extension",
     ]  # fmt: skip
     for name in mcpnb.__all__:
         assert getattr(mcpnb, name) is not None
+
+
+@pytest.mark.parametrize("package", [mcpnb, mcpnb.lab])
+def test_no_name_that_is_imported_late_is_a_module_of_its_package_too(package):
+    """Importing the module would put it in the name's place."""
+    folder = Path(package.__file__).parent
+    taken = {path.stem for path in folder.glob("*.py")} | {
+        path.parent.name for path in folder.glob("*/__init__.py")
+    }
+    assert not taken & set(package._HOMES)
 
 
 def test_every_module_says_what_it_is():

@@ -13,7 +13,9 @@ import mcpnb
 from mcpnb.routing.strategies import registry
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-SESSION, SIMULATION, CORE, PROTECTIONS, STRATEGY = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+(
+    SESSION, SIMULATION, RECORDING, CORE, NOTEBOOK, GATHER, PROTECTIONS, STRATEGY,
+) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)  # fmt: skip
 
 
 @pytest.mark.timeout(180)
@@ -36,6 +38,38 @@ def test_the_short_session_runs_as_it_stands(tmp_path, monkeypatch):
 def test_the_simulation_runs_as_it_stands():
     names: dict[str, object] = {"mcpnb": mcpnb}
     exec(compile(SIMULATION, "README.md", "exec"), names)
+
+
+def test_a_session_is_recorded_and_answered_again_as_shown(tmp_path, monkeypatch):
+    weather = {"command": sys.executable, "args": ["-m", "mcpnb.lab.servers.weather"]}
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"mcpnb": mcpnb}
+    with mcpnb.connect({"alpha": weather}) as names["fleet"]:
+        exec(compile(RECORDING, "README.md", "exec"), names)
+    with names["again"] as again:
+        assert again.call("weather.current", location="London").value == names["answer"].value
+
+
+def test_the_notebook_s_lines_run_as_they_stand():
+    names: dict[str, object] = {"mcpnb": mcpnb}
+    with mcpnb.lab.start("weather", replicas=2) as names["fleet"]:
+        for line in NOTEBOOK.splitlines():
+            names["_"] = eval(line, names)
+            getattr(names["_"], "close", lambda: None)()
+
+
+def test_answers_are_made_one_as_shown():
+    names: dict[str, object] = {}
+    exec(compile(GATHER, "README.md", "exec"), names)
+    with names["fleet"]:
+        assert names["whole"].value["temperature_c"] == pytest.approx(21.4)
+
+
+def test_pictures_and_notebooks_that_are_shown_are_there():
+    root = Path(__file__).parent.parent
+    named = re.findall(r"(?:\]\(|src=\"|srcset=\")(notebooks/[^\")]+)", README)
+    assert len(named) > 8
+    assert [name for name in named if not (root / name).is_file()] == []
 
 
 def test_the_core_is_shown_as_it_is():
