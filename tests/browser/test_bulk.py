@@ -58,8 +58,9 @@ def test_interrupt_stops_a_long_map_and_the_next_cell_works(lab_page, theme):
     run(page, "fleet.close()")
 
 
-def test_a_restart_in_the_middle_of_a_map_leaves_no_process_behind(lab_page):
-    page = lab_page([START, MAP])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_restart_in_the_middle_of_a_map_leaves_no_process_behind(lab_page, theme):
+    page = lab_page([START, MAP], theme=theme)
     page.start_all()
     page.output(1).get_by_text(re.compile("60/400")).wait_for(timeout=40_000)
     children = [int(each) for each in page.cells()[0].output.split()]

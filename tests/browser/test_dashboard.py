@@ -116,7 +116,7 @@ def test_a_slider_slows_one_server_and_traffic_moves_away_from_it(dashboard, art
     assert dashboard.console == []
 
 
-@pytest.mark.parametrize("dashboard", ["light"], indirect=True)
+@pytest.mark.parametrize("dashboard", ["light", "dark"], indirect=True)
 def test_the_dashboard_follows_a_crash_and_a_recovery(dashboard):
     board = dashboard.output(1)
     board.get_by_text("3 of 3 take calls").first.wait_for(timeout=15_000)
