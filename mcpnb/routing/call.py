@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mcpnb.model import Attempt, AttemptRecord, Explanation, Outcome, Request
 
 if TYPE_CHECKING:
+    from mcpnb.routing.pause import Pause
     from mcpnb.routing.pool import Pool
 
 _NOBODY: Mapping[str, str] = MappingProxyType({})
@@ -29,13 +30,14 @@ class Call:
         failure: The last attempt's fault.
         pool: Where it waits for a server that is free; `since` when.
         alarms: Timers that are set for it.
+        pause: What its servers asked a person; None when nothing was asked.
         finished: Monotonic seconds, once over.
     """
 
     __slots__ = (
         "alarms", "arrived", "ended", "excluded", "failure", "finished", "hedges", "looked_at", "out",
-        "out_of", "pool", "repeatable", "request", "sent", "servers", "since", "spent", "stage", "tool",
-        "tried",
+        "out_of", "pause", "pool", "repeatable", "request", "sent", "servers", "since", "spent", "stage",
+        "tool", "tried",
     )  # fmt: skip
 
     def __init__(self, request: Request, arrived: float, finished: float | None = None) -> None:
@@ -49,6 +51,7 @@ class Call:
         self.looked_at = ""
         self.failure: Outcome | None = None
         self.pool: Pool | None = None
+        self.pause: Pause | None = None
         self.since = arrived
         self.finished = finished
 
@@ -56,6 +59,11 @@ class Call:
     def retries_left(self) -> int:
         """Attempts that may still be sent for this tool, hedges aside."""
         return 1 + self.request.retries - (self.sent - self.spent - self.hedges)
+
+    @property
+    def stood(self) -> float:
+        """Seconds of a call that is over in which its clock stood, because a person was asked."""
+        return 0.0 if self.pause is None else self.pause.stood
 
     @property
     def answered(self) -> AttemptRecord | None:

@@ -83,6 +83,7 @@ class Guards:
             self._fuse(node, "")
         self._measure(node, now)
         self._refill(node, now)
+        self._throttle(node, now)
 
     def _measure(self, node: Node, now: float) -> None:
         """Make eligibility follow the free places."""
@@ -92,12 +93,14 @@ class Guards:
             self._roster.block(node, "full", "", now)
 
     def _spend(self, node: Node, now: float) -> None:
-        """Take from the rate limit, and shut the door until there is more."""
-        rate = node.rate
-        if rate is None:
-            return
-        rate.take(now)
-        ready = rate.ready_at(now)
+        """Take from the rate limit."""
+        if node.rate is not None:
+            node.rate.take(now)
+            self._throttle(node, now)
+
+    def _throttle(self, node: Node, now: float) -> None:
+        """Shut the door of a server that may be sent nothing now, until it may."""
+        ready = now if node.rate is None else node.rate.ready_at(now)
         if ready > now:
             self._roster.block(node, "rate", "its rate limit is reached", now)
             self._timers.set(ready, lambda at, _: self._refill(node, at))

@@ -40,12 +40,13 @@ class Node:
     limit: float
     rate: RateLimit | None
 
-    def __init__(self, endpoint: Endpoint, index: int) -> None:
+    def __init__(self, endpoint: Endpoint, index: int, rate: RateLimit | None = None) -> None:
+        """`rate` is what is left of the limit of a server of that name that left a moment ago."""
         self.index, self.name = index, endpoint.name
         self._blocks: dict[str, str] = {}
         self.unavailable = ""
         self.in_flight = 0
-        self.rate = None
+        self.rate = rate
         self.pools: list[Pool] = []
         self._watchers: list[Callable[[Node], None]] = []
         self.endpoint = endpoint
@@ -53,8 +54,10 @@ class Node:
 
     def become(self, endpoint: Endpoint) -> None:
         """Take on other properties. Attempts that are out keep their lease on it."""
-        if self.rate is None or endpoint.rate_limit != self.endpoint.rate_limit:
-            self.rate = None if endpoint.rate_limit is None else RateLimit(endpoint.rate_limit)
+        if endpoint.rate_limit is None:
+            self.rate = None
+        elif self.rate is None or endpoint.rate_limit != self.rate.rate:
+            self.rate = RateLimit(endpoint.rate_limit)
         self.endpoint, self.weight = endpoint, endpoint.weight
         self.limit = math.inf if endpoint.max_in_flight is None else endpoint.max_in_flight
 

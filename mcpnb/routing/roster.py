@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from mcpnb.model import Endpoint, Requirement
+from mcpnb.resilience.rate import RateLimit
 from mcpnb.routing.call import Call
 from mcpnb.routing.complaints import Complaints
 from mcpnb.routing.filters import refusal
@@ -70,6 +71,8 @@ class Roster:
         """Told of each new pool, which may have to learn what blocks its servers for its tool."""
         self._distances, self._per_tool = distances or {}, per_tool
         self._joined = 0
+        self._spent: dict[str, RateLimit] = {}
+        """Of servers that left: what they may still be sent, until a new one would do as well."""
         self._groups: dict[tuple[str, ...], _Pools] = {}
         self._heritage: deque[_Heritage] = deque(maxlen=_HEIRS)
         self._recent: dict[int, tuple[tuple[str, ...], _Pools]] = {}
@@ -81,7 +84,9 @@ class Roster:
         known = self.nodes.get(endpoint.name)
         if known is None:
             self._joined += 1
-            known = self.nodes[endpoint.name] = Node(endpoint, self._joined)
+            known = self.nodes[endpoint.name] = Node(
+                endpoint, self._joined, self._spent.pop(endpoint.name, None)
+            )
         else:
             known.become(endpoint)
         self._dissolve(endpoint.name, now)
@@ -93,6 +98,9 @@ class Roster:
         if node is not None:
             self.block(node, "connection", "left the fleet", now)
             del self.nodes[server]
+            self._spent = {name: rate for name, rate in self._spent.items() if not rate.full(now)}
+            if node.rate is not None and not node.rate.full(now):
+                self._spent[server] = node.rate
         self._dissolve(server, now)
 
     def block(self, node: Node, by: str, why: str, now: float) -> bool:

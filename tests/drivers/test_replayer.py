@@ -162,9 +162,14 @@ class _Hand:
             "add": lambda: brain.add(Endpoint(name, weight=2.0, max_in_flight=2), now=now),
             "use": lambda: brain.use(self._draw(st.sampled_from(("p2c", "latency"))), now),
             "define": self._define,
+            "ask": lambda: self._question(brain.on_paused),
+            "answer": lambda: self._question(brain.on_resumed),
             "cancel": lambda: brain.on_cancel(1000 + self._draw(st.integers(0, self._calls + 1)), now),
         }
         self._take(acts[self._draw(st.sampled_from(sorted(acts)))]())
+
+    def _question(self, tell) -> list[Action]:
+        return tell(self._draw(st.sampled_from(self._out)), self.now) if self._out else []
 
     def _define(self) -> None:
         self.recorder.undefine("mine", self.now)

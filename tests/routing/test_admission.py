@@ -261,3 +261,34 @@ def test_calls_that_wait_for_a_tool_are_told_when_its_breaker_opens(bench):
     b.call(2)
     b.end(first, "disconnected")
     assert isinstance(b.ends[2].error, NoServerAvailable)
+
+
+def test_a_server_that_leaves_and_comes_back_has_no_full_rate_limit(bench):
+    made = bench(Endpoint("a", rate_limit=2.0))
+    for number in (1, 2):
+        made.end(*made.call(number))
+    made.take(made.brain.remove("a", 0.0))
+    made.take(made.brain.add(Endpoint("a", rate_limit=2.0), now=0.0))
+    assert made.call(3) == []  # it waits
+    (third,) = made.wait(0.5)
+    assert third.server == "a"
+
+
+def test_a_server_that_was_away_for_long_has_a_full_rate_limit(bench):
+    made = bench(Endpoint("a", rate_limit=2.0))
+    for number in (1, 2):
+        made.end(*made.call(number))
+    made.take(made.brain.remove("a", 0.0))
+    made.wait(1.0)
+    made.take(made.brain.remove("nobody", 1.0))
+    made.take(made.brain.add(Endpoint("a", rate_limit=2.0), now=1.0))
+    assert [len(made.call(number)) for number in (3, 4, 5)] == [1, 1, 0]
+    assert len(made.wait(1.5)) == 1
+
+
+def test_a_server_that_comes_back_with_another_rate_limit_begins_anew(bench):
+    made = bench(Endpoint("a", rate_limit=1.0))
+    made.end(*made.call(1))
+    made.take(made.brain.remove("a", 0.0))
+    made.take(made.brain.add(Endpoint("a", rate_limit=3.0), now=0.0))
+    assert [len(made.call(number)) for number in (2, 3, 4, 5)] == [1, 1, 1, 0]
