@@ -13,6 +13,7 @@ from __future__ import annotations
 from .environment import INHERITED, PASSED_THROUGH, child_environment
 from .jsonc import parse
 from .logs import hush
+from .oauth import OAuth
 from .place import ConfigErrors, ConfigWarning
 from .redact import MASK, redact
 from .servers import ServerConfig, TransportName, secrets_of
@@ -26,6 +27,7 @@ __all__ = [
     "Ask",
     "ConfigErrors",
     "ConfigWarning",
+    "OAuth",
     "Prompt",
     "ServerConfig",
     "TransportName",

@@ -1,5 +1,7 @@
 """Static credentials: from tokens and shared `auth` blocks to HTTP headers. Owns which of them wins.
 
+What says how a token is got (`oauth_forms`) may stand in the same blocks.
+
     "mcpnb": {"token": "${TOKEN}"}           in a server's entry: a bearer token for this server
     "mcpnb": {"auth": "company"}             in a server's entry: the credentials of that name
     "mcpnb": {"auth": {"company": {"token": "${TOKEN}", "headers": {"X-Team": "a"}}}}     beside the servers
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from mcpnb.errors import ConfigError, suggest
 
 from . import checks
+from .oauth import KEYS
 
 __all__ = ["Header", "bearer", "chosen", "filled", "shared", "written"]
 
@@ -51,20 +54,24 @@ def bearer(token: object, key: str) -> list[Header]:
 
 
 def shared(name: object, blocks: Mapping[str, object]) -> list[Header]:
-    """The headers of the shared credentials of that name.
+    """The headers of the shared credentials of that name; none where `name` says OAuth, in words or settings.
 
     Raises:
         ConfigError: There are none of that name, or they hold what is neither a token nor headers.
     """
+    if checks.is_mapping(name):
+        return []
     name = checks.non_empty(name, "mcpnb.auth", '"company"')
+    if name not in blocks and name.strip().lower() == "oauth":
+        return []
     if name not in blocks:
         near = ", ".join(suggest(name, blocks) or blocks)
         fix = f"Known: {near}." if near else f"Add them beside the servers: {_EXAMPLE}."
         raise ConfigError("names credentials that there are not.", key="mcpnb.auth", fix=fix)
     where = f"mcpnb.auth.{name}"
     block = checks.mapping(blocks[name], where, '{"token": "${TOKEN}"}')
-    if unknown := [key for key in block if key not in {"token", "headers"}]:
-        fix = "Write a token, headers, or both."
+    if unknown := [key for key in block if key not in {"token", "headers", *KEYS}]:
+        fix = "Write a token, headers, or what OAuth has."
         raise ConfigError("is nothing that credentials have.", key=f"{where}.{unknown[0]}", fix=fix)
     token = bearer(block["token"], f"{where}.token") if "token" in block else []
     return [*token, *written(block.get("headers", {}), f"{where}.headers")]

@@ -22,6 +22,8 @@ from .credentials import Header, bearer, chosen, shared, written
 from .environment import read_env_file, texts_of_env
 from .jsonc import JsonObject
 from .keys import URL_KEYS
+from .oauth import OAuth, oauth_of
+from .oauth_forms import Written, texts_of, written_oauth
 from .place import Findings, Place
 from .servers import OWN_KEYS, ServerConfig, TransportName
 from .variables import Variables
@@ -48,6 +50,15 @@ class Context:
     def place(self, server: str | None = None) -> Place:
         """Where errors say they are."""
         return Place(self.file, server)
+
+
+def _default(given: object) -> Written:
+    """`auth=` of `load`: "oauth", or the arguments of `OAuth`."""
+    if isinstance(given, str) and given.strip().lower() == "oauth":
+        return Written("auth")
+    return Written(
+        "auth", checks.mapping(given, "auth", '"oauth", {"client_id": "notebook"}, mcpnb.OAuth(...)')
+    )
 
 
 def is_entry(value: object) -> bool:
@@ -204,6 +215,9 @@ class _Entry:
         for key in _CREDENTIAL_KEYS:
             if key in self._own_table():
                 self._warn(keys.NO_HEADERS, f"mcpnb.{key}")
+        for key in ("auth", "oauth"):
+            if self.values.get(key):
+                self._warn(keys.NO_HEADERS, key)
         env, unset = self._env()
         command, *args = self._words(replace(self.variables, own=env))
         return {
@@ -263,7 +277,11 @@ class _Entry:
         problem = keys.unsupported(url) or problem
         self._warn(problem, key)
         transport = named or keys.transport_of_url(url)
-        return {"transport": transport, "url": url, "headers": self._headers(), "unsupported": problem}
+        headers = self._headers()
+        return {
+            "transport": transport, "url": url, "headers": headers, "auth": self._oauth(headers),
+            "unsupported": problem,
+        }  # fmt: skip
 
     def _headers(self) -> dict[str, str]:
         """The headers to send: of each the one that stands nearest to the server."""
@@ -282,9 +300,35 @@ class _Entry:
         return [*named, *(bearer(own["token"], "mcpnb.token") if own.get("token") is not None else [])]
 
     def _authorization(self) -> list[Header]:
-        """FastMCP's `auth`: a bearer token, or a way to get one that we do not know yet."""
+        """FastMCP's `auth`: a bearer token, unless it says OAuth."""
         auth = self.values.get("auth")
-        if auth == "oauth" or checks.is_mapping(auth):
-            self._warn(keys.NO_OAUTH, "auth")
-            return []
-        return [] if auth is None else bearer(auth, "auth")
+        says_oauth = checks.is_mapping(auth) or (isinstance(auth, str) and auth.strip().lower() == "oauth")
+        return [] if auth is None or says_oauth else bearer(auth, "auth")
+
+    def _oauth(self, headers: Mapping[str, str]) -> OAuth | None:
+        """How a token is got: as the entry says, else as for all servers without credentials of their own."""
+        found = written_oauth(self.values, self._own_table(), self.context.credentials)
+        static = any(name.lower() == "authorization" for name in headers)
+        if found is None:
+            given = self.context.defaults.get("auth")
+            if given is None or static:
+                return None
+            return given if isinstance(given, OAuth) else self._settings(_default(given))
+        for key, text in found.remarks:
+            self._warn(text, key)
+        if static:
+            self._warn("not used; the Authorization header is sent instead.", found.key)
+            return None
+        return self._settings(found)
+
+    def _settings(self, found: Written) -> OAuth | None:
+        """Settings with their variables expanded; None where one is unset, which is noted then."""
+        table: dict[str, object] = {}
+        for name, key, value in texts_of(found):
+            if checks.is_sequence(value):
+                table[name] = [self._text(item, f"{key}[{i}]") for i, item in enumerate(value)]
+            else:
+                table[name] = self._argument(value, key) if isinstance(value, str) else value
+        if "${" in repr(table):
+            return None
+        return oauth_of(table, found.key)

@@ -23,7 +23,6 @@ from .servers import OWN_KEYS, TransportName
 __all__ = [
     "FASTMCP",
     "NO_HEADERS",
-    "NO_OAUTH",
     "URL_KEYS",
     "is_web_socket",
     "remark",
@@ -41,7 +40,7 @@ FASTMCP = frozenset({"transport", "keep_alive", "include_tags", "exclude_tags", 
 
 _READ = frozenset({
     "command", "args", "env", "envFile", "cwd", "headers", "type", "transport", "disabled", "enabled",
-    "timeout", "auth", "mcpnb", *URL_KEYS,
+    "timeout", "auth", "mcpnb", "oauth", *URL_KEYS,
 })  # fmt: skip
 _HARMLESS = frozenset({
     "alwaysAllow", "alwaysLoad", "autoApprove", "description", "dev", "gallery", "icon", "keep_alive", "name",
@@ -49,12 +48,10 @@ _HARMLESS = frozenset({
 })  # fmt: skip
 """Known keys that mean something to another program only."""
 
-NO_OAUTH = "OAuth is not supported yet; the server is contacted without it."
 NO_HEADERS = "a program gets no HTTP headers; hand it a secret in its env."
 _NO_SANDBOX = "sandboxes are not supported; the server is started without one."
 _NO_FILTER = "tools are not filtered or renamed; all of them are offered."
 _NOT_DONE = {
-    "oauth": NO_OAUTH,
     "headersHelper": "a command that makes headers is not run; the server is contacted without them.",
     "sandbox": _NO_SANDBOX,
     "sandboxEnabled": _NO_SANDBOX,

@@ -17,6 +17,7 @@ from mcpnb.errors import ConfigError
 from mcpnb.model import Endpoint
 
 from . import checks
+from .oauth import OAuth, oauth_of
 from .redact import MASK, arguments, redact, secret_parts, shown_url, url_secrets, worth_hiding
 
 __all__ = ["OWN_KEYS", "ServerConfig", "TransportName", "Veiled", "secrets_of"]
@@ -82,6 +83,8 @@ class ServerConfig:
     cwd: str | None = None
     url: str | None = None
     headers: Mapping[str, str] = Veiled({})
+    auth: OAuth | None = None
+    """http, sse: how a token is got; None sends what `headers` say."""
     target: object | None = None
     """in-process: the server object."""
     timeout: float | None = None
@@ -154,7 +157,18 @@ class ServerConfig:
 
     def __repr__(self) -> str:
         default = {field.name: field.default for field in fields(self)}
-        said = ("env", "cwd", "headers", "timeout", *OWN_KEYS, "version", "disabled", "source", "unsupported")
+        said = (
+            "env",
+            "cwd",
+            "headers",
+            "auth",
+            "timeout",
+            *OWN_KEYS,
+            "version",
+            "disabled",
+            "source",
+            "unsupported",
+        )
         extras = [
             redact(f"{name}={value!r}", self.hidden)
             for name in said
@@ -179,6 +193,8 @@ def secrets_of(config: ServerConfig) -> frozenset[str]:
         scheme, _, credentials = value.strip().partition(" ")
         if worth_hiding(name, credentials) and scheme.isalpha():
             found.add(credentials.strip())
+    if config.auth is not None:
+        found |= config.auth.secrets
     if config.url is not None:
         found |= {*url_secrets(config.url), *_basic_credentials(config.url)}
     return frozenset(text for text in found if len(text) >= 3)
@@ -208,6 +224,7 @@ def _normalise(config: ServerConfig) -> None:
         "args": checks.strings(config.args, "args"),
         "env": _texts(config.env, "env"),
         "headers": _texts(config.headers, "headers"),
+        "auth": oauth_of(config.auth),
         "tags": frozenset(checks.strings(_listed(config.tags), "tags")),
     }
     for name in ("command", "cwd", "url", "region", "replicas", "version"):
@@ -264,6 +281,8 @@ def _check_transport(config: ServerConfig) -> None:
             raise ConfigError("is missing.", key="target", fix="Pass the server object.")
     else:
         _check_url(checks.non_empty(config.url, "url", '"http://127.0.0.1:8000/mcp"'), config)
+    if config.auth is not None and config.transport not in {"http", "sse"}:
+        raise ConfigError("goes with a url only.", key="auth", fix="Hand a program its secrets in its env.")
     for name, value in config.headers.items():
         _check_header(name, value)
         if not value.isascii() and config.unsupported is None:

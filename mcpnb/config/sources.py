@@ -25,7 +25,7 @@ from .variables import Ask, Variables, ask_in_terminal
 
 __all__ = ["load"]
 
-_OPTIONS = ("timeout", "token", "headers", "env", "cwd", "disabled", *OWN_KEYS)
+_OPTIONS = ("timeout", "token", "headers", "auth", "env", "cwd", "disabled", *OWN_KEYS)
 
 
 def load(
@@ -41,10 +41,12 @@ def load(
             string is a URL or names a .json file.
         environ: Where `${NAME}` looks; the process environment by default.
         ask: Answers `${input:id}`; by default a prompt in the terminal or below the cell.
-        **defaults: `timeout` (seconds), `token` (sent as a bearer token), `headers`, `env`, `cwd`,
+        **defaults: `timeout` (seconds), `token` (sent as a bearer token), `headers`, `auth` ("oauth", an
+            `OAuth` or a dict of its arguments), `env`, `cwd`,
             `disabled`, `region`, `tags`, `weight`, `priority`, `max_in_flight`, `max_queue`, `rate_limit`,
             `connections`, `idle_timeout`, `health_interval`, `replicas`, for servers that do not say
-            otherwise themselves. `token` and `headers` go to HTTP servers only, `env` and `cwd` to programs.
+            otherwise themselves. `token`, `headers` and `auth` go to HTTP servers only, `env` and `cwd` to
+            programs.
 
     Returns:
         Servers in the order of the source. Their names differ: a second `a` in a list becomes `a-2`.
@@ -221,4 +223,6 @@ def _filled(config: ServerConfig, name: str | None, defaults: Mapping[str, objec
 def _fits(config: ServerConfig, key: str) -> bool:
     if key in {"env", "cwd"}:
         return config.transport == "stdio"
-    return key != "headers" or config.transport in {"http", "sse"}
+    if key == "auth" and any(name.lower() == "authorization" for name in config.headers):
+        return False
+    return key not in {"headers", "auth"} or config.transport in {"http", "sse"}

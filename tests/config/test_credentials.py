@@ -119,7 +119,7 @@ def test_credentials_in_a_programs_entry_are_said_to_be_useless(key: str) -> Non
             {"auth": "x"},
             {"auth": {"x": {"pasword": "p"}}},
             "mcpnb.auth.x.pasword",
-            "a token, headers, or both",
+            "a token, headers, or what OAuth has",
         ),
         ({"auth": "x"}, {"auth": {"x": {"headers": {"A": 5}}}}, "mcpnb.auth.x.headers.A", "a number"),
         ({}, {"auth": []}, "mcpnb.auth", "a list"),

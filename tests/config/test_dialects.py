@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mcpnb.config import ConfigWarning, Prompt, ServerConfig, load
+from mcpnb.config import ConfigWarning, OAuth, Prompt, ServerConfig, load
 from mcpnb.errors import ConfigError
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -57,9 +57,12 @@ def test_claude_codes_file_loads() -> None:
     assert configs["remote"].url == "http://127.0.0.1:27442/mcp"
     assert dict(configs["remote"].headers) == {"Authorization": "Bearer tok-4711", "X-Env": "dev"}
     assert [configs[n].transport for n in ("remote-alias", "events", "helper")] == ["http", "sse", "http"]
-    assert len(warned.splitlines()) == 2
+    assert len(warned.splitlines()) == 1
     assert "server 'helper': key 'headersHelper'" in warned
-    assert "server 'oauth': key 'oauth'" in warned
+    assert configs["oauth"].auth == OAuth(
+        client_id="your-client-id", scopes=("mcp", "offline_access"), issuer="https://auth.example.com",
+        redirect_uri="http://localhost:8080/callback",
+    )  # fmt: skip
 
 
 def test_an_unset_variable_names_file_server_key_and_variable() -> None:
@@ -96,9 +99,9 @@ def test_vs_codes_file_loads_and_asks_each_question_once() -> None:
         "'typed': key 'envFile': does not exist",
         "'sandboxed': key 'sandbox'",
         "'unix': key 'url'",
-        "'oauth'",
     ):
         assert words in warned
+    assert configs["oauth"].auth == OAuth(client_id="example-client-id")
     assert "key-0815" not in repr(configs)
 
 
@@ -109,7 +112,12 @@ def test_cursors_file_loads() -> None:
     assert dict(local.env) == {"API_KEY": "tok-4711", "BASE": "samples", "HOME2": "/home/me"}
     assert configs["sse-no-type"].transport == "sse"
     assert dict(configs["static-oauth"].headers) == {}
-    assert "'static-oauth': key 'auth': OAuth is not supported yet" in warned
+    assert configs["static-oauth"].auth == OAuth(
+        client_id=ENVIRON["MCP_CLIENT_ID"],
+        client_secret=ENVIRON["MCP_CLIENT_SECRET"],
+        scopes=("read", "write"),
+    )
+    assert "oauth" not in warned
 
 
 def test_windsurfs_file_loads() -> None:
@@ -128,7 +136,8 @@ def test_fastmcps_file_loads() -> None:
     assert configs["inferred-sse"].transport == "sse"
     assert (dict(assistant.env), assistant.cwd) == ({"DEBUG": "true"}, str(SAMPLES))
     assert "bearer-token-string" not in repr(configs)
-    assert "'oauthed': key 'auth'" in warned
+    assert configs["oauthed"].auth == OAuth()
+    assert weather.auth is None
     assert "'transformed': key 'tools'" in warned
 
 
