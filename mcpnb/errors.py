@@ -130,7 +130,17 @@ class ConnectError(McpnbError):
 
 
 class AuthError(ConnectError):
-    """A server that wants other credentials."""
+    """A server that wants other credentials.
+
+    Attributes:
+        narrow: Whether it wants them for this call only: the credentials there are do for others.
+    """
+
+    def __init__(
+        self, server: str, reason: str, *, retry_after: float | None = None, narrow: bool = False
+    ) -> None:
+        self.narrow = narrow
+        super().__init__(server, reason, retry_after=retry_after)
 
 
 class ToolNotFound(McpnbError):

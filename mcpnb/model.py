@@ -38,6 +38,9 @@ OUTCOMES: tuple[OutcomeKind, ...] = (
 FAULTS: frozenset[str] = frozenset({"timeout", "disconnected", "refused"})
 """Outcomes that speak against the server. Tool errors are the caller's, cancellations are nobody's."""
 
+ANSWERS: frozenset[str] = frozenset({"ok", "tool_error"})
+"""Outcomes in which the tool itself had the last word."""
+
 NOT_EXECUTED: frozenset[str] = frozenset({"refused", "rejected"})
 """Outcomes after which the tool certainly did not run."""
 
@@ -74,7 +77,8 @@ class Endpoint:
     rate_limit: float | None = None
     """Calls per second that may be sent; None is unbounded."""
     max_queue: int | None = None
-    """Calls that may wait for it while it is full; None is what the queue's policy says."""
+    """What it adds to the calls that may wait while all servers of its group are full: a call waits for the
+    group, and goes to whoever is free first. None, of one of them, is what the queue's policy says."""
     tool_versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Versions of tools that have one of their own; the others have the server's."""
 
@@ -210,8 +214,10 @@ class AttemptRecord(NamedTuple):
     attempt: Attempt
     outcome: OutcomeKind
     latency: float
-    """Seconds from sending to the end."""
+    """Seconds from sending to the end, without `asked`: the server's own, by which strategies judge it."""
     error: str = ""
+    asked: float = 0.0
+    """Seconds in which the server waited for a person, or a language model, to answer its questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +285,7 @@ def _explain_attempt(record: AttemptRecord, e: Explanation) -> str:
     sent = "" if a.number == 1 and not a.queued else f", sent after {(a.sent_at - e.arrived) * 1000:.1f} ms"
     error = f" ({record.error})" if record.error else ""
     took = f"{record.outcome} after {record.latency * 1000:.1f} ms"
+    took += f" and {record.asked:.1f} s for its questions" if record.asked else ""
     return f"  attempt {a.number} → {to}{why}{sent}: {took}{error}; {looked}"
 
 
@@ -320,6 +327,16 @@ class ServerStatus:
     """The last lines of a stdio server's standard error."""
 
 
+EVENT_KINDS: tuple[str, ...] = (
+    "auth", "breaker_state", "call_finished", "callback_failed", "choices", "conflict", "discovery",
+    "elicitation_declined", "fallback", "lab", "listing_failed", "outlier", "pin_failed", "prompts_changed",
+    "recording", "recording_failed", "resource_updated", "resources_changed", "roots_declined",
+    "sampling_declined", "schema_ignored", "server_log", "server_state", "strategy", "tool_held",
+    "tools_changed",
+)  # fmt: skip
+"""Every kind of event that there is: a test looks for others in the source."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened, for people: `fleet.events` and the dashboard's log."""
@@ -327,7 +344,7 @@ class Event:
     at: float
     """Unix time."""
     kind: str
-    """server_state, breaker_state, tools_changed, conflict, call_finished, listing_failed, ..."""
+    """One of `EVENT_KINDS`."""
     server: str | None
     detail: str
     data: Mapping[str, object] = field(default_factory=dict[str, object])

@@ -30,7 +30,7 @@ class Result:
     raw: CallToolResult
     """The SDK's result as it came."""
     latency: float
-    """Seconds from the call's arrival to its end, retries and our own overhead included."""
+    """Seconds from the call's arrival to its end: retries, a person's answers and our own work included."""
     _call: Call = field(repr=False)
     _resolution: str = field(default="", repr=False)
     _schema: Mapping[str, object] | None = field(default=None, repr=False)

@@ -22,11 +22,13 @@ from mcpnb.client.documents import Job, Question
 from mcpnb.client.driver import Driver
 from mcpnb.client.fallback import Fallbacks
 from mcpnb.client.ledger import Ledger
+from mcpnb.client.logins import Access
 from mcpnb.client.membership import Membership
 from mcpnb.client.taps import Taps
 from mcpnb.client.telemetry import CallSpan, Telemetry
 from mcpnb.errors import (
     AmbiguousTool,
+    AuthError,
     CallTimeout,
     ConnectError,
     McpnbError,
@@ -38,7 +40,16 @@ from mcpnb.errors import (
 )
 from mcpnb.fanout import fan_out
 from mcpnb.metrics import AttemptLog, summaries_by_server
-from mcpnb.model import Alternative, Attempt, CallOptions, Outcome, Request, Requirement, ToolRef
+from mcpnb.model import (
+    USABLE_STATES,
+    Alternative,
+    Attempt,
+    CallOptions,
+    Outcome,
+    Request,
+    Requirement,
+    ToolRef,
+)
 from mcpnb.result import Aggregate, Result
 from mcpnb.routing import Finish
 from mcpnb.routing.call import Call
@@ -80,6 +91,7 @@ class Calls:
     discovery: Discovered
     log: AttemptLog
     timeout: float | None
+    access: Access
     check_open: Callable[[], None]
     _driver: Driver[Job]
     _fallbacks: Fallbacks
@@ -187,12 +199,39 @@ class Calls:
         try:
             return self.catalog.resolve(tool, server=options.server, version=options.version)
         except ToolNotFound as problem:
+            self._log_in_first(options)
             down = [f"{c.name}: {c.last_error or c.state}" for c in self.members.down]
             who = "; ".join([*down, *self.discovery.troubles()])
             if not who:
                 raise
             known = {entry.ref.tool for entry in self.catalog.entries}
             raise ToolNotFound(problem.tool, known, note=f" Not connected: {who}.") from None
+
+    def _log_in_first(self, options: CallOptions) -> None:
+        """Nobody knows what a server offers before somebody logs in: say that, where no other is asked.
+
+        Raises:
+            AuthError: All servers that could be meant wait for a login.
+        """
+        meant = [link for link in self.members.connections.values() if options.server in {None, link.name}]
+        if meant and not any(link.state in USABLE_STATES for link in meant):
+            denied = self.access.denied(link.name for link in meant)
+            if denied is not None:
+                raise denied
+
+    def meant(self, tool: str, options: CallOptions) -> tuple[str, ToolEntry]:
+        """The name of a tool, and the tool itself; where nobody has it, what was declared to stand in.
+
+        Raises as `resolved` does.
+        """
+        try:
+            entry = self.resolved(tool, options).entry
+        except ToolNotFound:
+            entry = None if options.server else self._fallbacks.first(tool)
+            if entry is None:
+                raise
+            return tool, entry
+        return entry.name, entry
 
     def _run(
         self, entry: ToolEntry, servers: tuple[str, ...], arguments: dict[str, Any], options: CallOptions
@@ -243,6 +282,8 @@ class Calls:
         try:
             return answer(entry, finish, note, raise_on_error=options.raise_on_error)
         except NoServerAvailable as error:
+            if (denied := self.access.denied(error.reasons)) is not None:
+                raise denied from error.__cause__
             again = self.members.next_chance(error.reasons)
             told = NoServerAvailable(error.tool, error.reasons, retry_after=again)
             told.attempts = finish.call.sent
@@ -266,7 +307,9 @@ class Calls:
         try:
             return await job.send(connection, attempt.tool)  # the dispatcher keeps the deadline
         except ConnectError as error:
-            return Outcome("refused", error=error)
+            # For want of scope it says no as for a wrong argument: to this caller, and no fault of its own.
+            narrow = isinstance(error, AuthError) and error.narrow
+            return Outcome("tool_error" if narrow else "refused", error=error)
         except ServerDisconnected as error:
             return Outcome("disconnected", error=error)
         except CallTimeout as error:
@@ -291,13 +334,15 @@ class Calls:
         quorum = 1 if rules.method == "first" and options.quorum is None else options.quorum
 
         async def one(server: str) -> Result:
-            mine = replace(options, server=server, raise_on_error=True, hedge=False)
+            left = (each for each in (timeout, self._timeout(options, (server,))) if each is not None)
+            mine = replace(
+                options, server=server, raise_on_error=True, hedge=False, timeout=min(left, default=None)
+            )
             its = arguments if meant is None else meant.arguments_for(server, arguments)
             return await self._gathered(entries[server], its, mine)
 
-        outcomes = await fan_out(
-            one, list(entries), timeout=timeout, quorum=quorum, tool=tool, clock=self._driver.now
-        )
+        # Each call keeps the one deadline itself: its clock stands when a person is asked for it.
+        outcomes = await fan_out(one, list(entries), quorum=quorum, tool=tool, clock=self._driver.now)
         lately = summaries_by_server(self.log, _LATELY)
         # One success is taken for granted, so that a first failure is not the end of all trust.
         reliability = {name: 1 - each.errors / (each.count + 1) for name, each in lately.items()}

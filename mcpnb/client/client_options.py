@@ -9,7 +9,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-__all__ = ["check_answering", "check_regions", "check_seed"]
+from mcpnb.errors import suggest
+from mcpnb.model import EVENT_KINDS
+
+__all__ = ["check_answering", "check_kind", "check_regions", "check_seed"]
 
 
 def check_seed(seed: object) -> None:
@@ -53,6 +56,20 @@ def check_answering(on_elicit: object, on_sample: object, roots: object) -> None
             raise TypeError(f"{name} must be callable, not {callback!r}")
     if roots is not None and not isinstance(roots, Iterable):
         raise TypeError(f"roots must be a list of folders, not {roots!r}")
+
+
+def check_kind(kind: object) -> None:
+    """Nothing, when events of this kind may come; `*` is every kind. What is no text, the events refuse.
+
+    Raises:
+        ValueError: They never come.
+    """
+    if isinstance(kind, str) and kind != "*" and kind not in EVENT_KINDS:
+        near = suggest(kind, EVENT_KINDS, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(
+            f"there are no events of the kind {kind!r}{meant} Known: *, {', '.join(EVENT_KINDS)}."
+        )
 
 
 def _table(given: object) -> dict[str, Any]:

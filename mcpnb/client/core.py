@@ -17,18 +17,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mcpnb.catalog import Catalog, Choices
-from mcpnb.client.asked import answering, change_roots
+from mcpnb.client.asked import answering, change_roots, keep_time
 from mcpnb.client.cache import Cache
 from mcpnb.client.cache_policy import CachePolicy, policy_of
 from mcpnb.client.call_options import check_timeout
 from mcpnb.client.calls import Calls
 from mcpnb.client.choices import ChoiceVerbs, Choosing, PathLike
-from mcpnb.client.client_options import check_regions, check_seed
+from mcpnb.client.client_options import check_kind, check_regions, check_seed
 from mcpnb.client.discovered import Discovered
 from mcpnb.client.documents import Documents, Job
 from mcpnb.client.driver import Driver
 from mcpnb.client.fallback import Fallbacks
 from mcpnb.client.ledger import Ledger
+from mcpnb.client.logins import Access, LoginVerbs
 from mcpnb.client.membership import Membership
 from mcpnb.client.taps import Taps
 from mcpnb.client.telemetry import Telemetry
@@ -57,10 +58,11 @@ from mcpnb.routing.strategies import Strategy, StrategySpec, spec
 from mcpnb.threads import beside
 
 if TYPE_CHECKING:
+    from mcpnb.auth import OnLogin, TokenStore
     from mcpnb.connection import OnElicit, OnSample
 
 
-class MultiServerClient(Verbs, ChoiceVerbs, Calls):
+class MultiServerClient(Verbs, ChoiceVerbs, LoginVerbs, Calls):
     """Connects to many MCP servers and routes each call to one of them.
 
     Args:
@@ -68,7 +70,8 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
             anything of `mcpnb.discovery`, alone or among them.
         replicas: Which servers stand in for each other: True for all, or groups of names.
         strategy: A routing strategy by name, or an object.
-        timeout: Seconds for a whole call, retries included; None waits for ever.
+        timeout: Seconds for a whole call, retries included; None waits for ever. They stand still while a
+            person, or a language model, answers what a server asks in the middle of it.
         name: What to call this set of servers.
         seed: Makes every random choice of routing repeatable.
         connect_timeout: Seconds after which a server that says nothing counts as not connected.
@@ -88,6 +91,14 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
             a coroutine function runs on the loop. Without one, questions are declined and told as events.
         on_sample: Answers what servers ask a language model: gets a `Sampling`, returns its text, or None.
         roots: Folders that servers may know of, as paths or file: URIs; None does not speak of roots.
+        question_timeout: Seconds after which a question counts as dismissed, so that a call ends although
+            nobody is there; None: it may stay open for ever.
+        on_login: Who is asked to log in, where servers have OAuth (`auth=`): gets a
+            `mcpnb.auth.LoginRequest`, shows its link, takes its answer. A plain function runs in a thread of
+            its own, a coroutine function on the loop. By default a link is printed and opened, where there
+            is a terminal.
+        tokens: Where logins are kept: "memory", "keyring" (an extra), or the path of a file that only its
+            owner can read.
         policy: What a name means that different servers offer; one of `mcpnb.catalog.POLICIES`, by default
             what `choices` says, else `first_server`.
         choices: A file that `save` wrote: policies, preferences, priorities, pins. It need not be there yet.
@@ -95,7 +106,8 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
         pin: A file of pins: every tool is noted when it is first seen, and refused once its description or
             schema is another, until `approve`. Made when it is not there.
         clock: Monotonic seconds, the event loop's own: another loop may keep another time.
-        defaults: Config keys for every server (region=, tags=, ...).
+        defaults: Config keys for every server (region=, tags=, ...); `token=`, `headers=`, `auth=` ("oauth",
+            a `mcpnb.OAuth` or a dict of its arguments) for those with a URL and no credentials of their own.
 
     Use it as an async context manager, or `start()` and `aclose()` it.
     """
@@ -122,6 +134,9 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
         on_elicit: OnElicit | None = None,
         on_sample: OnSample | None = None,
         roots: Iterable[str | Path] | None = None,
+        question_timeout: float | None = 600.0,
+        on_login: OnLogin | None = None,
+        tokens: str | Path | TokenStore = "memory",
         policy: str | None = None,
         choices: PathLike | Choices | None = None,
         pin: PathLike | None = None,
@@ -133,13 +148,14 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
         check_seed(seed)
         check_regions(home, distances)
         self._client, self._options, self._closed = self, CallOptions(), False
-        self._answering = answering(on_elicit, on_sample, roots)
+        self._answering = answering(on_elicit, on_sample, roots, question_timeout)
         rest, found = divided(source)
         self.configs = load(rest, **defaults)
         self._defaults, self.timeout = defaults, timeout
         self.name = name or "fleet"
         self.log = AttemptLog()
         self.events = EventLog()
+        self.access = Access(tokens, on_login, self.events)
         self._choosing = kept = Choosing(choices, pin)
         self.catalog = Catalog(
             replicas=replicas,
@@ -165,6 +181,7 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
         self._driver: Driver[Job] = Driver(
             self._brain, self._send, self.taps.conclude, self._tell_change, clock
         )
+        keep_time(self._answering, self._driver)
         self.members = Membership(
             self.catalog,
             self._brain,
@@ -174,6 +191,7 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
             connect_timeout=connect_timeout,
             clock=clock,
             answering=self._answering,
+            access=self.access,
         )
         self._choosing.serve(self.catalog, self.members, self.events)
         self._connect_timeout = connect_timeout
@@ -183,8 +201,7 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
         self._fallbacks = Fallbacks(self.catalog, self.events.append)
         self.cache = Cache(policy_of(cache), clock=clock)
         self.events.on("tools_changed", self.cache.changed)
-        self._calls = 0
-        self._trials = 0
+        self._calls = self._trials = 0
         skew = time.time() - clock()  # monotonic + skew = Unix time, for display
         self._ledger = Ledger(self.log, self.events, self._telemetry, self.members.ended, skew)
 
@@ -219,6 +236,7 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
         self._closed = True
         await self.discovery.close()  # first: what leaves a directory should still be there
         await self.members.close()
+        await self.access.aclose()
         self._driver.close()
         self.cache.clear()
 
@@ -379,7 +397,11 @@ class MultiServerClient(Verbs, ChoiceVerbs, Calls):
 
         `*` is every kind that `events` keeps. `call_finished`, at the end of each call, is not among these:
         only those who ask for it by name get it.
+
+        Raises:
+            ValueError: There are no events of that kind; names those that there are.
         """
+        check_kind(kind)
         return self.events.on(kind, callback)
 
     def _log_call(self, finish: Finish) -> None:

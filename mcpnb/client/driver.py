@@ -11,6 +11,7 @@ import contextvars
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, TypeVar
 
+from mcpnb.behalf import SENDER
 from mcpnb.model import Attempt, Outcome, Request
 from mcpnb.routing import Action, BreakerChanged, Cancel, Dispatcher, Ejected, Finish, Send, WaitUntil
 
@@ -96,6 +97,14 @@ class Driver(Generic[Job]):
             del self._live[request.id]
         return live.finish
 
+    def pause(self, attempt: Attempt) -> None:
+        """Somebody is asked something for the server of this attempt: its call's clock stands."""
+        self.carry_out(self._brain.on_paused(attempt.id, self.now()))
+
+    def resume(self, attempt: Attempt) -> None:
+        """One of these questions is done with. Once for each `pause`."""
+        self.carry_out(self._brain.on_resumed(attempt.id, self.now()))
+
     def carry_out(self, actions: Iterable[Action]) -> None:
         """Do what the dispatcher said, in its order."""
         for action in actions:
@@ -141,6 +150,7 @@ class Driver(Generic[Job]):
     async def _inline(self, live: _Live[Job], attempt: Attempt) -> None:
         """One attempt, in the caller's own task. A scope of anyio around it would cost 8 µs of each call."""
         live.next, live.own = None, attempt
+        sender = SENDER.set(attempt)
         try:
             outcome = await self._send(attempt, live.job)
         except asyncio.CancelledError:
@@ -148,6 +158,7 @@ class Driver(Generic[Job]):
                 return
             raise
         finally:
+            SENDER.reset(sender)
             live.own = None
         if live.asked:  # it ended all the same
             live.take_back()
@@ -156,6 +167,7 @@ class Driver(Generic[Job]):
 
     async def _attempt(self, attempt: Attempt, job: Job) -> None:
         """One attempt in a task of its own, beside the caller's."""
+        SENDER.set(attempt)
         outcome = await self._send(attempt, job)
         self.carry_out(self._brain.on_outcome(attempt.id, outcome, self.now()))
 

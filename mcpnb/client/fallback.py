@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from mcpnb.catalog import Catalog, Resolution, ToolEntry
@@ -55,6 +56,13 @@ class Fallbacks:
 
     def __contains__(self, tool: object) -> bool:
         return tool in self._declared
+
+    def first(self, tool: str) -> ToolEntry | None:
+        """The first alternative that somebody has; None when nobody has any."""
+        for name in self._declared.get(tool, ()):
+            with suppress(ToolNotFound, AmbiguousTool, ToolChanged):
+                return self._catalog.resolve(name).entry
+        return None
 
     def of(self, tool: str, arguments: Mapping[str, Any]) -> list[StandIn]:
         """The alternatives that are there and take these arguments; the others are told of, once each."""

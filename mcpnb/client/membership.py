@@ -6,6 +6,7 @@ It makes no calls and decides nothing.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mcpnb.catalog import Catalog, Documents
-from mcpnb.client.drafts import drafts_of
+from mcpnb.client.drafts import Reading
+from mcpnb.client.logins import Access
 from mcpnb.config import ServerConfig
 from mcpnb.errors import ConfigError
 from mcpnb.metrics import AttemptLog, EventLog, Summary, summaries_by_server
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from mcpnb.connection import Answering, Connection, ConnectionPool
 
     Link = Connection | ConnectionPool
+
+
+_LATELY = 0.25
+"""Seconds. Who made a call so shortly ago will make another: calls come one after the other."""
 
 
 class Membership:
@@ -40,11 +46,14 @@ class Membership:
         connect_timeout: float,
         clock: Callable[[], float],
         answering: Answering | None = None,
+        access: Access | None = None,
     ) -> None:
         self._catalog, self._brain, self._events = catalog, brain, events
         self._carry_out = carry_out
         self._rng, self._connect_timeout, self._clock = rng, connect_timeout, clock
-        self._answering = answering
+        self._answering, self._access = answering, access
+        if access is not None:
+            access.serve(self)
         self.connections: dict[str, Link] = {}
         self._counts: dict[str, tuple[int, int]] = {}
         self._idle: dict[str, asyncio.Event] = {}
@@ -53,6 +62,8 @@ class Membership:
         self._withdrawn: set[str] = set()
         """What they offer means nothing any more, although running calls may still end there."""
         self._disabled: list[ServerConfig] = []
+        self._ended_at = -math.inf
+        self._reading = Reading(self.calls_are_made)
 
     async def open(self, configs: Iterable[ServerConfig], *, wait: bool) -> None:
         """Connect to all of them at once; with `wait`, until each is up or has said why not."""
@@ -81,7 +92,8 @@ class Membership:
             rng=random.Random(self._rng.random()),
             connect_timeout=self._connect_timeout,
             answering=self._answering,
-            draft=drafts_of,
+            reader=self._reading,
+            logins=None if self._access is None else self._access.logins_for(config),
         )
         connection.start()
         return connection
@@ -108,6 +120,8 @@ class Membership:
             del self.connections[name]
             self._leaving.discard(name)
             self._withdrawn.discard(name)
+            if self._access is not None:
+                self._access.left(name)
             self._publish(self._catalog.remove(name, at=time.time()))
 
     def knows(self, name: str) -> bool:
@@ -162,10 +176,17 @@ class Membership:
     def ended(self, record: AttemptRecord) -> None:
         """An attempt is over: count it."""
         server = record.attempt.server
+        self._ended_at = self._clock()
         calls, errors = self._counts.get(server, (0, 0))
         self._counts[server] = (calls + 1, errors + (record.outcome in FAULTS))
         if self._idle and server in self._idle and not self._brain.in_flight(server):
             self._idle[server].set()
+
+    def calls_are_made(self) -> bool:
+        """Whether somebody would feel it now if the loop were kept."""
+        if self._clock() - self._ended_at < _LATELY:
+            return True
+        return any(self._brain.in_flight(name) for name in self.connections)
 
     def _changed(self, connection: Link, event: Event) -> None:
         """A connection changed: keep catalog and routing true, then tell whoever listens."""

@@ -167,7 +167,7 @@ class CallSpan:
     def _tell(self, finish: Finish) -> None:
         records, outcome = finish.call.ended, finish.outcome
         for record in records:
-            at = self._unix(record.attempt.sent_at + record.latency)
+            at = self._unix(record.attempt.sent_at + record.latency + record.asked)
             self._span.add_event("mcpnb.attempt", attempt_attributes(record), at)
         self._span.set_attribute("mcpnb.attempts", finish.call.sent)
         self._span.set_attribute("mcpnb.outcome", outcome.kind)
@@ -203,7 +203,7 @@ class _Instruments:
         self._requests = meter.create_histogram(
             "mcp.client.operation.duration",
             unit="s",
-            description="One attempt: from sending a request until its answer.",
+            description="One attempt: from sending a request until its answer, but for a person's time.",
             explicit_bucket_boundaries_advisory=_BUCKETS,
         )
         self._calls = meter.create_histogram(

@@ -33,15 +33,17 @@ class Verbs:
         """
         self._client.check_open()
 
-    def meaning(self, tool: str) -> tuple[ToolEntry, bool]:
-        """What a name means under these options, and whether its calls may be sent again.
+    def meaning(self, tool: str) -> tuple[str, ToolEntry, bool]:
+        """What a name means under these options: the tool's name, the tool, and if calls may be sent again.
+
+        The tool is another one when nobody has this one and that was declared to stand in.
 
         Raises:
             ToolNotFound, AmbiguousTool, ToolChanged, NoServerAvailable: As a call does.
         """
-        entry = self._client.resolved(tool, self._options).entry
+        name, entry = self._client.meant(tool, self._options)
         repeatable = self._options.idempotent
-        return entry, entry.idempotent if repeatable is None else repeatable
+        return name, entry, entry.idempotent if repeatable is None else repeatable
 
     async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Result:
         """Call a tool on the server that routing picks. Every keyword is an argument of the tool.

@@ -22,13 +22,14 @@ import mcp_types
 from mcp import Client
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
+from mcpnb.auth.logins import Logins
 from mcpnb.config import ServerConfig, hush, redact, secrets_of
 from mcpnb.errors import ConnectError
 from mcpnb.model import Event, ServerState
 
 from .chatter import Chatter
 from .faults import Fault
-from .listing import KINDS, Drafting, Kind, Listing
+from .listing import KINDS, Kind, Listing, Reader
 from .pace import Pace, backoff
 from .questions import Answering, Questions
 from .requests import Requests
@@ -54,13 +55,14 @@ class Connection(Requests):
         clock: Monotonic seconds.
         pace: Every other duration.
         answering: Who answers what the server asks; by default nobody.
-        draft: Awaited with the tools of each listing before it is told of; what it gives is kept beside them.
+        logins: Who has the tokens that requests carry; needed where the configuration says OAuth.
+        reader: Reads listings before they are told of; what it drafts is kept beside the tools.
     """
 
     def __init__(
         self, config: ServerConfig, *, on_change: Callable[[Connection, Event], None], rng: random.Random,
         connect_timeout: float = 15.0, clock: Callable[[], float] = time.monotonic, pace: Pace | None = None,
-        answering: Answering | None = None, draft: Drafting | None = None,
+        answering: Answering | None = None, reader: Reader | None = None, logins: Logins | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.name = config.name
@@ -80,8 +82,8 @@ class Connection(Requests):
         self._connect_timeout, self._pace = connect_timeout, pace or Pace()
         self._chatter = Chatter(clock)
         self._questions = Questions(config.name, answering or Answering(), self._tell)
-        self._draft = draft
-        self._secrets = secrets_of(config)
+        self._reader = reader
+        self._secrets, self._logins = secrets_of(config), logins
         self._release: Callable[[], None] = lambda: None
         """Ends the hiding of our secrets in what libraries log."""
         self._stderr: StderrTail | None = None
@@ -290,7 +292,7 @@ class Connection(Requests):
         self._current = Session(
             self.config, self, stderr=self._stderr, questions=self._questions, redact=self.redacted,
             legacy=legacy, connect_timeout=self._connect_timeout, pace=self._pace, rng=self._rng,
-            clock=self._clock,
+            clock=self._clock, auth=None if self._logins is None else self._logins.flow(self.config),
         )  # fmt: skip
         return self._current
 
@@ -332,9 +334,14 @@ class Connection(Requests):
         if session is self._session and self.state in {"connected", "degraded"}:
             self._enter("connected" if problem is None else "degraded", problem)
 
+    async def on_page(self, items: int) -> None:
+        """There is more to read."""
+        if self._reader is not None:
+            await self._reader.rest(items)
+
     async def on_tools(self, tools: Sequence[mcp_types.Tool]) -> Any:
         """What is found out about the tools of a listing while it is nobody's news yet."""
-        return None if self._draft is None else await self._draft(tools)
+        return None if self._reader is None else await self._reader.draft(tools)
 
     def on_listing(self, session: Session, items: Mapping[Kind, tuple[Any, ...]], drafts: Any) -> None:
         """A new listing, of some kinds or all."""
@@ -380,7 +387,7 @@ class Connection(Requests):
 
     def redacted(self, text: str) -> str:
         """The text without this server's secrets."""
-        return redact(text, self._secrets)
+        return redact(text, self._secrets if self._logins is None else self._secrets | self._logins.hidden)
 
     def _enter(self, state: ServerState, reason: str | None = None) -> None:
         reason = None if reason is None else self.redacted(reason)

@@ -22,6 +22,7 @@ from typing import Literal
 
 import httpx2
 
+from mcpnb.auth.refusal import NoToken
 from mcpnb.errors import AuthError, ConnectError, McpnbError, ServerDisconnected
 
 __all__ = ["NOT_EXECUTED", "Fault", "FaultKind", "fault_of_error", "fault_of_response", "retry_after"]
@@ -44,11 +45,13 @@ class Fault:
     """Seconds, when the server said so."""
     final: bool = False
     """Trying again cannot help before somebody changes something."""
+    narrow: bool = False
+    """It concerns this request, not the server."""
 
     def error(self, server: str, what: str) -> McpnbError:
         """The error for a call to `what` that met this fault."""
         if self.kind == "denied":
-            return AuthError(server, self.reason)
+            return AuthError(server, self.reason, narrow=self.narrow)
         if self.kind in NOT_EXECUTED:
             return ConnectError(server, self.reason, retry_after=self.retry_after)
         return ServerDisconnected(server, what, self.reason)
@@ -56,6 +59,8 @@ class Fault:
 
 def fault_of_error(error: Exception, where: str) -> Fault:
     """Classify what an HTTP client raised; `where` is the server's address for people."""
+    if isinstance(error, NoToken):
+        return _without_token(error)
     if isinstance(error, httpx2.ConnectTimeout):
         return Fault("refused", f"no connection to {where} in time")
     if isinstance(error, _BEFORE_SENDING):
@@ -63,6 +68,13 @@ def fault_of_error(error: Exception, where: str) -> Fault:
     if isinstance(error, httpx2.TimeoutException):
         return Fault("silent", f"no sign of life from {where} in time")
     return Fault("broken", f"the connection to {where} broke: {_said(error)}")
+
+
+def _without_token(error: NoToken) -> Fault:
+    """An issuer that cannot be reached is a server that cannot: later both may."""
+    if error.passing:
+        return Fault("refused", f"no token: {error.reason}", retry_after=error.retry_after)
+    return Fault("denied", error.reason, final=not error.narrow, narrow=error.narrow)
 
 
 def fault_of_response(response: httpx2.Response) -> Fault | None:
@@ -73,12 +85,19 @@ def fault_of_response(response: httpx2.Response) -> Fault | None:
     said = f"HTTP {status} {response.reason_phrase}".rstrip()
     if status in {401, 403}:
         # 403 may concern the one tool only; with 401 nothing will work.
-        return Fault("denied", f"{said}: the server wants other credentials", final=status == 401)
+        return Fault("denied", f"{said}: {_wanted(response)}", final=status == 401)
     if status in {429, 503}:
         return Fault("busy", said, retry_after=retry_after(response))
     if status >= 500:
         return Fault("broken", said)
     return None
+
+
+def _wanted(response: httpx2.Response) -> str:
+    """What a server without OAuth in its configuration wants, as far as it says."""
+    if "resource_metadata" in response.headers.get("www-authenticate", ""):
+        return 'it wants a token by OAuth: connect(..., auth="oauth"), or "auth": "oauth" in its entry'
+    return "the server wants other credentials"
 
 
 def retry_after(response: httpx2.Response) -> float | None:

@@ -17,6 +17,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
+from mcpnb.behalf import SENDER
+
 from .faults import NOT_EXECUTED, Fault
 
 __all__ = ["FLIGHT", "Flight", "Flights"]
@@ -39,6 +41,7 @@ class Flight:
         "fault",
         "number",
         "ours",
+        "sender",
         "status",
         "timeout",
     )
@@ -48,6 +51,8 @@ class Flight:
         self.timeout = timeout
         self.ours = ours
         """Not a caller's: a listing, a health check."""
+        self.sender = SENDER.get()
+        """The attempt that it is made for, as far as that is known."""
         self.number = 0
         """In the order of departure, from 1."""
         self.deadline = math.inf
@@ -80,6 +85,17 @@ class Flight:
             self.cut_by = by
             self._task.cancel()
 
+    def stand(self) -> bool:
+        """Somebody is asked something for this request: its deadline waits. Once for each question.
+
+        False, and nothing else, for whom somebody did not answer before: nobody is there.
+        """
+        return self._flights.stand(self)
+
+    def go_on(self, *, answered: bool) -> None:
+        """One of its questions is done with: the deadline has moved by the time in which any was open."""
+        self._flights.go_on(self, answered=answered)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
@@ -96,6 +112,17 @@ class Flight:
         return False
 
 
+class _Standing:
+    """The questions that were asked for one request."""
+
+    __slots__ = ("deserted", "open", "since")
+
+    def __init__(self) -> None:
+        self.open, self.since = 0, 0.0
+        self.deserted = False
+        """Nobody answered one of them in time."""
+
+
 class Flights:
     """All requests of one session, and the timer for their deadlines."""
 
@@ -106,6 +133,7 @@ class Flights:
         """How many there have been."""
         self._on_idle: Callable[[], None] | None = None
         self._all: set[Flight] = set()
+        self._standing: dict[Flight, _Standing] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._closed = False
@@ -126,12 +154,52 @@ class Flights:
     def land(self, flight: Flight) -> None:
         """Let a flight go. The timer stays: whoever it finds overdue is cut, usually nobody."""
         self._all.discard(flight)
+        if self._standing:
+            self._standing.pop(flight, None)
         if self._closed and not self._all:
             self._drop_timer()
         if not flight.ours:
             self.callers -= 1
             if self._on_idle is not None and not self.callers:
                 self._on_idle()
+
+    @property
+    def asking(self) -> bool:
+        """Whether a question of theirs is open."""
+        return any(standing.open for standing in self._standing.values())
+
+    def asked_for(self, sender: object) -> list[Flight]:
+        """The requests of callers for which a question may be that came in the context of `sender`.
+
+        Where that is none of theirs, the question names no request, and it may belong to each that is out:
+        a deadline that moves in vain is late, one that does not move ends a call under the person who reads.
+        """
+        callers = [flight for flight in sorted(self._all, key=lambda each: each.number) if not flight.ours]
+        mine = [flight for flight in callers if flight.sender is sender] if sender is not None else []
+        return mine or callers
+
+    def stand(self, flight: Flight) -> bool:
+        """See `Flight.stand`."""
+        standing = self._standing.setdefault(flight, _Standing())
+        if standing.deserted:
+            return False
+        if not standing.open:
+            standing.since = asyncio.get_running_loop().time()
+        standing.open += 1
+        return True
+
+    def go_on(self, flight: Flight, *, answered: bool) -> None:
+        """See `Flight.go_on`."""
+        standing = self._standing.get(flight)
+        if standing is None:  # it has landed
+            return
+        standing.open -= 1
+        standing.deserted = standing.deserted or not answered
+        loop = asyncio.get_running_loop()
+        if not standing.open:
+            flight.deadline += loop.time() - standing.since
+            if flight.deadline < self._timer_at:
+                self._set_timer(loop, flight.deadline)
 
     def any_of_first(self, number: int) -> bool:
         """Whether a caller still waits for one of the first `number` that departed."""
@@ -173,6 +241,8 @@ class Flights:
         now, self._timer, self._timer_at = self._timer_at, None, math.inf
         waiting = math.inf
         for flight in tuple(self._all):
+            if flight in self._standing and self._standing[flight].open:
+                continue
             if flight.deadline <= now:
                 flight.cut("deadline")
             else:

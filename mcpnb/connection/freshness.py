@@ -144,11 +144,18 @@ class Freshness:
 
     async def _list_one(self, kind: Kind, within: float, found: dict[Kind, tuple[Any, ...]]) -> None:
         session = self._session
+        flight = session.own_flight(within)
+
+        async def rest(items: int) -> None:
+            flight.stand()  # it is the server's time that is counted
+            try:
+                await session.listener.on_page(items)
+            finally:
+                flight.go_on(answered=True)
+
         try:
             found[kind] = await session.exchange(
-                f"the listing of {kind}",
-                lambda client: fetch(client, kind),
-                flight=session.own_flight(within),
+                f"the listing of {kind}", lambda client: fetch(client, kind, rest), flight=flight
             )
         except (McpnbError, ValueError) as error:
             if not session.lost.is_set():

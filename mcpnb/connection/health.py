@@ -2,7 +2,8 @@
 
 It owns the questions and what their answers mean. Requests in flight are judged by their own deadlines: a
 server that is busy with them may be too busy to answer a ping, and is only called slow for it. But those
-that were sent when it was silent already prove nothing, or a server that hangs would be kept by its traffic.
+that were sent when it was silent already prove nothing, or a server that hangs would be kept by its traffic;
+it has to answer one of them to be heard of again.
 """
 
 from __future__ import annotations
@@ -31,8 +32,13 @@ class Health:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._odd = asyncio.Event()
+        self._slow = False
+        """Told of as slow to answer."""
         self._silences = 0
         """Questions in a row that had no answer in time."""
+        self._silent_since = 0.0
+        self._timer: asyncio.TimerHandle
+        """Until an answer is late."""
         self._sent_before = 0
         """How many requests had been sent when the first of these was not answered."""
 
@@ -62,16 +68,19 @@ class Health:
     async def _ask(self) -> None:
         flight = self._session.own_flight(self._session.pace.health_timeout)
         asked = anyio.current_time()
+        self._time_it()
         try:
             itself = await self._session.exchange("a health check", _still_itself, flight=flight)
             if not itself:
                 self._session.lose(Fault("lost", "another version of the server answers at its address"))
         except CallTimeout:
             self._odd.clear()
-            if anyio.current_time() - asked < 1.5 * self._session.pace.health_timeout:
-                self._silent()
+            if self._session.asking:  # it may do one thing at a time, and waits for a person
+                return
+            if _held_up(asked, self._session.pace.health_timeout):
+                self._odd.set()
             else:
-                self._odd.set()  # it was we who were held up: its answer may wait to be read
+                self._silent()
             return
         except ToolError:
             pass  # an error is an answer
@@ -80,19 +89,49 @@ class Health:
             if flight.status != 429:
                 self._session.lose(flight.fault or Fault("broken", error.reason))
                 return
-        if self._silences:
-            self._silences = 0
+        finally:
+            self._timer.cancel()
+        self._silences = 0
+        if self._slow:
+            self._slow = False
             self._session.listener.on_health(self._session, None)
 
+    def _time_it(self) -> None:
+        later = asyncio.get_running_loop().call_later
+        self._timer = later(self._session.pace.slow_after, self._late, anyio.current_time())
+
+    def _late(self, since: float) -> None:
+        """There is no answer yet. It still may come, but whoever looks at the server is told by now."""
+        if _held_up(since, self._session.pace.slow_after):
+            self._time_it()
+        elif not self._session.asking:
+            self._tell(self._session.pace.slow_after)
+
     def _silent(self) -> None:
+        if self._silences and self._session.heard_since(self._silent_since):
+            self._silences = 0
         if not self._silences:
-            self._sent_before = self._session.sent
+            self._sent_before, self._silent_since = self._session.sent, self._session.clock()
         self._silences += 1
-        problem = f"no answer to a health check within {self._session.pace.health_timeout:g} s"
+        within = self._session.pace.health_timeout
         if self._silences > 1 and not self._session.waits_for_first(self._sent_before):
-            self._session.lose(Fault("silent", f"{problem}, twice"), cut=True)
+            self._session.lose(Fault("silent", f"{_unanswered(within)}, twice"), cut=True)
         else:
-            self._session.listener.on_health(self._session, problem)
+            self._tell(within)
+
+    def _tell(self, within: float) -> None:
+        if not self._slow:
+            self._slow = True
+            self._session.listener.on_health(self._session, _unanswered(within))
+
+
+def _unanswered(within: float) -> str:
+    return f"no answer to a health check within {within:g} s"
+
+
+def _held_up(asked: float, within: float) -> bool:
+    """Whether it was we who had no time: then the answer may wait to be read."""
+    return anyio.current_time() - asked >= 1.5 * within
 
 
 async def _still_itself(client: Client) -> bool:

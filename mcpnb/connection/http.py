@@ -10,15 +10,14 @@ It classifies nothing (`faults` does) and decides nothing about the session (`se
 from __future__ import annotations
 
 import asyncio
-import functools
-import os
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
+
+from mcpnb.auth.web import onward, tls
 
 from .faults import Fault, fault_of_error, fault_of_response
 from .flight import FLIGHT, Flight
@@ -52,6 +51,7 @@ class WatchedHttp(httpx2.AsyncClient):
     """The HTTP client of one session.
 
     `where` is the address for people. `report` hears of every fault, with the flight it happened to, if any.
+    `auth` brings tokens; where it has none, that is a fault like others.
     """
 
     def __init__(
@@ -62,8 +62,9 @@ class WatchedHttp(httpx2.AsyncClient):
         report: Report,
         pace: Pace,
         answers_elsewhere: bool = False,
+        auth: httpx2.Auth | None = None,
     ) -> None:
-        super().__init__(headers=dict(headers), timeout=_TIMEOUT, limits=_LIMITS, verify=_tls())
+        super().__init__(headers=dict(headers), auth=auth, timeout=_TIMEOUT, limits=_LIMITS, verify=tls())
         self._where, self._report, self.pace = where, report, pace
         self.answers_elsewhere = answers_elsewhere
         """SSE: a POST only delivers; the answer comes over the one stream."""
@@ -134,12 +135,12 @@ class WatchedHttp(httpx2.AsyncClient):
         """As the SDK does where it waits for the answer itself: follow redirects within the server."""
         response = await self._send_watched(request, flight, options)
         for _ in range(self.max_redirects):
-            onward = _onward(response)
-            if onward is None:
+            following = onward(response)
+            if following is None:
                 break
             await response.aclose()
-            await onward.aread()
-            response = await self._send_watched(onward, flight, options)
+            await following.aread()
+            response = await self._send_watched(following, flight, options)
         return response
 
     async def _farewell(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
@@ -158,14 +159,14 @@ class WatchedHttp(httpx2.AsyncClient):
             response = await super().send(request, **options)
         except (httpx2.RequestError, OSError) as error:
             return self._substitute(request, flight, error)
-        onward = _onward(response)
-        fault = None if onward is not None else _moved(response) or fault_of_response(response)
+        following = onward(response)
+        fault = None if following is not None else _moved(response) or fault_of_response(response)
         if fault is not None:
             self._tell(fault, flight)
         if response.status_code in _OUTAGE:
             self._note_probe(request)
         self.last_status = response.status_code
-        if flight is not None and onward is None:
+        if flight is not None and following is None:
             flight.status = flight.status or response.status_code
         if response.headers.get("content-type", "").startswith("application/json"):
             return await self._whole(request, response, flight)
@@ -207,31 +208,6 @@ class WatchedHttp(httpx2.AsyncClient):
         if flight is not None:
             flight.met(fault)
         self._report(fault, flight)
-
-
-def _tls() -> ssl.SSLContext:
-    """What connections are secured with: made once, because reading the certificates stops the loop.
-
-    A notebook may correct its environment, which counts from the next attempt to connect.
-    """
-    return _tls_of(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-
-
-@functools.cache
-def _tls_of(file: str | None, folder: str | None) -> ssl.SSLContext:
-    del file, folder  # httpx reads them itself
-    return httpx2.create_ssl_context()
-
-
-def _onward(response: httpx2.Response) -> httpx2.Request | None:
-    """The request that follows a redirect, by the SDK's rule: it keeps its method and stays at its server."""
-    there, sent = response.next_request, response.request
-    if there is None or there.method != sent.method:
-        return None
-    here, url = sent.url, there.url
-    upgrade = here.scheme == "http" and url.scheme == "https" and here.port is url.port is None
-    same = (here.scheme, here.port) == (url.scheme, url.port)
-    return there if here.host == url.host and (same or upgrade) else None
 
 
 def _moved(response: httpx2.Response) -> Fault | None:

@@ -5,7 +5,7 @@ It owns `Listing` and the walk through the pages. It judges no errors and keeps 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, Protocol, TypeVar
@@ -14,16 +14,25 @@ import mcp_types
 from mcp import Client
 from mcp.shared.uri_template import InvalidUriTemplate, UriTemplate
 
-__all__ = ["KINDS", "Drafting", "Kind", "Listing", "fetch", "offered"]
+__all__ = ["KINDS", "Kind", "Listing", "Reader", "fetch", "offered"]
 
 Kind = Literal["tools", "resources", "templates", "prompts"]
 KINDS: tuple[Kind, ...] = ("tools", "resources", "templates", "prompts")
 
-Drafting = Callable[[Sequence[mcp_types.Tool]], Awaitable[Any]]
-"""What whoever keeps listings wants to find out about the tools of one before it is told of it."""
-
 _MAX_PAGES = 1000
 """A server that invents a new cursor for ever must not be listened to for ever."""
+
+
+class Reader(Protocol):
+    """Whoever keeps listings. A long one is read so that others get the loop meanwhile."""
+
+    async def rest(self, items: int) -> None:
+        """Awaited after each page but the last, of so many items."""
+        ...
+
+    async def draft(self, tools: Sequence[mcp_types.Tool]) -> Any:
+        """What it wants to find out about the tools of a listing before it is told of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Listing:
     templates: tuple[mcp_types.ResourceTemplate, ...] = ()
     prompts: tuple[mcp_types.Prompt, ...] = ()
     drafts: Any = field(default=None, compare=False, repr=False)
-    """What the `Drafting` gave for these tools; None when there is none."""
+    """What the `Reader` drafted for these tools; None when there is none."""
 
     def resource(self, uri: str) -> str | None:
         """What a resource is listed as: its URI, else the template that it fits; None when neither is."""
@@ -63,6 +72,9 @@ def _parsed(template: str) -> UriTemplate | None:
         return None
 
 
+Rest = Callable[[int], Awaitable[None]]
+
+
 class _Page(Protocol):
     next_cursor: str | None
 
@@ -81,8 +93,8 @@ def offered(capabilities: mcp_types.ServerCapabilities) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if has[kind] is not None)
 
 
-async def fetch(client: Client, kind: Kind) -> tuple[Any, ...]:
-    """All items of one kind, from every page, in the server's order.
+async def fetch(client: Client, kind: Kind, rest: Rest) -> tuple[Any, ...]:
+    """All items of one kind, from every page, in the server's order; `rest` as a `Reader` does.
 
     Raises:
         ValueError: The pages never end.
@@ -90,29 +102,33 @@ async def fetch(client: Client, kind: Kind) -> tuple[Any, ...]:
     """
     match kind:
         case "tools":
-            return await _walk(lambda cursor: client.list_tools(cursor=cursor), lambda page: page.tools)
+            return await _walk(lambda cursor: client.list_tools(cursor=cursor), lambda page: page.tools, rest)
         case "resources":
             return await _walk(
-                lambda cursor: client.list_resources(cursor=cursor), lambda page: page.resources
+                lambda cursor: client.list_resources(cursor=cursor), lambda page: page.resources, rest
             )
         case "templates":
             return await _walk(
                 lambda cursor: client.list_resource_templates(cursor=cursor),
                 lambda page: page.resource_templates,
+                rest,
             )
         case "prompts":
-            return await _walk(lambda cursor: client.list_prompts(cursor=cursor), lambda page: page.prompts)
+            return await _walk(
+                lambda cursor: client.list_prompts(cursor=cursor), lambda page: page.prompts, rest
+            )
 
 
 async def _walk(
-    ask: Callable[[str | None], Awaitable[PageT]], items_of: Callable[[PageT], Iterable[Any]]
+    ask: Callable[[str | None], Awaitable[PageT]], items_of: Callable[[PageT], Sequence[Any]], rest: Rest
 ) -> tuple[Any, ...]:
     items: list[Any] = []
     cursor: str | None = None
     seen: set[str] = set()
     for _ in range(_MAX_PAGES):
         page = await ask(cursor)
-        items += items_of(page)
+        found = items_of(page)
+        items += found
         cursor = page.next_cursor
         # An empty cursor is what some servers send for "no more".
         if not cursor:
@@ -120,4 +136,5 @@ async def _walk(
         if cursor in seen:
             raise ValueError(f"the server sends the same page again and again (cursor {cursor[:40]!r})")
         seen.add(cursor)
+        await rest(len(found))
     raise ValueError(f"the listing has more than {_MAX_PAGES} pages")

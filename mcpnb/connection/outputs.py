@@ -3,11 +3,14 @@
 The SDK validates every structured answer with jsonschema, which is a fifth of what a call in this process
 costs. Most schemas are plain enough for a test that takes a few microseconds. It owns no verdict: whatever is
 not plainly right goes to the SDK's check, and so does everything should the SDK stop asking here.
+
+But where a tool is not in the last listing there is nothing to check against. The SDK would ask for the
+listing again, for every answer, and throw the answer away when that fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mcp_types
@@ -22,11 +25,13 @@ class Outputs:
     """The output schemas of one session's tools, as they were listed last."""
 
     def __init__(self) -> None:
+        self._listed: frozenset[str] = frozenset()
         self._schemas: Mapping[str, dict[str, Any]] = {}
         self._tests: dict[str, Accept | None] = {}
 
-    def learn(self, tools: Iterable[mcp_types.Tool]) -> None:
+    def learn(self, tools: Sequence[mcp_types.Tool]) -> None:
         """Take in a whole listing."""
+        self._listed = frozenset(tool.name for tool in tools)
         self._schemas = {tool.name: tool.output_schema for tool in tools if tool.output_schema is not None}
         self._tests = {}
 
@@ -35,7 +40,7 @@ class Outputs:
         check = session.validate_tool_result
 
         async def validate(name: str, result: mcp_types.CallToolResult) -> None:
-            if not self.fits(name, result.structured_content):
+            if name in self._listed and not self.fits(name, result.structured_content):
                 await check(name, result)
 
         session.validate_tool_result = validate

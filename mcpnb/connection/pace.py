@@ -20,8 +20,13 @@ class Pace:
     """A server that wants to be left alone for longer is asked again all the same."""
     stable_after: float = 2.0
     """A session this old was no fluke: the next failure starts again at `backoff_base`."""
+    unanswered: float = 0.5
+    """A call that takes longer is a reason to ask whether the server is still there."""
+    slow_after: float = 1.0
+    """A ping that takes longer is felt by callers, too. With `unanswered` it is less than the two seconds
+    after which a row has to tell the truth."""
     health_timeout: float = 2.0
-    """A ping that takes longer is felt by callers, too."""
+    """A ping that takes longer is not answered any more. Twice so, and the server is given up."""
     health_pause: float = 0.2
     """Between two questions, however suspicious the calls are."""
     subscribing: float = 1.0

@@ -17,12 +17,13 @@ from typing import TypeVar
 
 from mcp import Client
 
+from mcpnb.auth.logins import Logins
 from mcpnb.config import ServerConfig
 from mcpnb.errors import ConnectError
 from mcpnb.model import USABLE_STATES, Event, ServerState
 
 from .connection import Connection
-from .listing import Drafting, Listing
+from .listing import Listing, Reader
 from .pace import Pace
 from .questions import Answering
 from .requests import Requests
@@ -49,7 +50,7 @@ class Understudy:
 def connection_for(
     config: ServerConfig, *, on_change: Callable[[Connection | ConnectionPool, Event], None],
     rng: random.Random, connect_timeout: float, answering: Answering | None = None,
-    draft: Drafting | None = None,
+    reader: Reader | None = None, logins: Logins | None = None,
 ) -> Connection | ConnectionPool:  # fmt: skip
     """What a configuration asks for: one session, or several."""
     if isinstance(config.target, Understudy):
@@ -61,7 +62,8 @@ def connection_for(
         rng=rng,
         connect_timeout=connect_timeout,
         answering=answering,
-        draft=draft,
+        reader=reader,
+        logins=logins,
     )
 
 
@@ -86,7 +88,7 @@ class ConnectionPool(Requests):
     def __init__(
         self, config: ServerConfig, *, on_change: Callable[[ConnectionPool, Event], None], rng: random.Random,
         connect_timeout: float = 15.0, clock: Callable[[], float] = time.monotonic, pace: Pace | None = None,
-        answering: Answering | None = None, draft: Drafting | None = None,
+        answering: Answering | None = None, reader: Reader | None = None, logins: Logins | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.name = config.name
@@ -96,7 +98,7 @@ class ConnectionPool(Requests):
         self._learnt: tuple[object, ...] = ()
         self._on_change, self._rng, self._clock = on_change, rng, clock
         self._connect_timeout, self._pace, self._answering = connect_timeout, pace, answering
-        self._draft = draft
+        self._reader, self._logins = reader, logins
         self._lanes: list[_Lane] = [self._new_lane()]
         """The first one stays for good: it keeps the subscriptions, and it is never closed for being idle."""
         self._leaving: set[asyncio.Task[None]] = set()
@@ -263,7 +265,7 @@ class ConnectionPool(Requests):
         connection = Connection(
             self.config, on_change=self._changed, rng=random.Random(self._rng.random()),
             connect_timeout=self._connect_timeout, clock=self._clock, pace=self._pace,
-            answering=self._answering, draft=self._draft,
+            answering=self._answering, reader=self._reader, logins=self._logins,
         )  # fmt: skip
         return _Lane(connection, self._clock())
 

@@ -1,26 +1,37 @@
 """What servers ask of us in the middle of a call: a person's input, a model's words, the roots.
 
-It owns who answers (`Answering`, given at connect), the shape of questions and answers, and what is said when
-nobody answers. Both eras end here: until 2025-11-25 a server sends a request of its own, since 2026-07-28 it
-answers a call with its questions and the SDK calls again with the answers.
+It owns who answers (`Answering`, given at connect), the shape of questions and answers, how long they wait
+and what is said when nobody answers. Both eras end here: until 2025-11-25 a server sends a request of its
+own, since 2026-07-28 it answers a call with its questions and the SDK calls again with the answers.
+
+While a question is open, the clock of the call that it belongs to stands. Since 2026-07-28 that call is
+known: the question comes in its context. So it does before, where a call has a stream of its own (Streamable
+HTTP) or the server is in this process. Over stdio and SSE such a question names no call: then the clocks of
+all calls stand that are out on this session.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
+import anyio
 import mcp_types
 from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
 from pydantic import FileUrl, ValidationError
 
+from mcpnb.behalf import SENDER
 from mcpnb.errors import ConfigError
+from mcpnb.model import Attempt
 from mcpnb.threads import beside
+
+from .flight import Flights
 
 __all__ = ["Answering", "Elicitation", "OnElicit", "OnSample", "Questions", "Sampling"]
 
@@ -70,6 +81,28 @@ Sampled = str | mcp_types.CreateMessageResult | None
 OnSample = Callable[[Sampling], Sampled | Awaitable[Sampled]]
 
 
+class Clock(Protocol):
+    """Who keeps the time of calls."""
+
+    def pause(self, attempt: Attempt) -> None:
+        """Somebody is asked something for the server of this attempt."""
+        ...
+
+    def resume(self, attempt: Attempt) -> None:
+        """One of these questions is done with."""
+        ...
+
+
+class _Nobody:
+    """Keeps no time."""
+
+    def pause(self, attempt: Attempt) -> None:
+        """Nothing stands."""
+
+    def resume(self, attempt: Attempt) -> None:
+        """Nothing goes on."""
+
+
 class Answering:
     """Who answers what servers ask. One for all servers of a client.
 
@@ -77,6 +110,8 @@ class Answering:
         on_elicit: Called with an `Elicitation`, returns a `Given`.
         on_sample: Called with a `Sampling`, returns the text or the SDK's result; None turns it down.
         roots: Folders (paths or file: URIs) that servers may know of; None does not speak of roots at all.
+        timeout: Seconds after which a question counts as dismissed; None waits for ever. For a call of which
+            one was dismissed so, time runs on during the others: nobody is there.
 
     Callbacks may be coroutine functions, which run on the event loop, or plain functions, which run in a
     thread of their own and may block.
@@ -87,9 +122,11 @@ class Answering:
 
     def __init__(
         self, on_elicit: OnElicit | None = None, on_sample: OnSample | None = None,
-        roots: Iterable[str | Path] | None = None,
+        roots: Iterable[str | Path] | None = None, *, timeout: float | None = None,
     ) -> None:  # fmt: skip
-        self.on_elicit, self.on_sample = on_elicit, on_sample
+        self.on_elicit, self.on_sample, self.timeout = on_elicit, on_sample, timeout
+        self.clock: Clock = _Nobody()
+        """Told when the time of a call stands; by default nobody keeps it but the requests themselves."""
         self.roots: tuple[mcp_types.Root, ...] | None = None
         if roots is not None:
             self.set_roots(roots)
@@ -101,11 +138,28 @@ class Answering:
         self.roots = tuple(_root(root) for root in roots)
 
 
-class Questions:
-    """The SDK's callbacks for one server. `tell` takes the kind of an event, its detail and its data."""
+class _Unanswered(Exception):
+    """Nobody answered in time."""
 
-    def __init__(self, server: str, answering: Answering, tell: Callable[..., None]) -> None:
+    def __init__(self, within: float | None) -> None:
+        super().__init__(f"nobody answered within {within or 0:g} s (question_timeout= at connect)")
+
+
+class Questions:
+    """The SDK's callbacks for one server. `tell` takes the kind of an event, its detail and its data.
+
+    `flights` are the requests on the session that asks.
+    """
+
+    def __init__(
+        self, server: str, answering: Answering, tell: Callable[..., None], flights: Flights | None = None
+    ) -> None:
         self._server, self._answering, self._tell = server, answering, tell
+        self._flights = flights or Flights()
+
+    def on(self, flights: Flights) -> Questions:
+        """The same for one session, on which these requests are out."""
+        return Questions(self._server, self._answering, self._tell, flights)
 
     # Only what can be answered is announced, so that a server which can do without does so.
 
@@ -137,9 +191,9 @@ class Questions:
         if callback is None:
             return self._declined(question, "decline", "nobody answers (on_elicit= at connect)")
         try:
-            return self._given(question, await _ask(callback, question))
+            return self._given(question, await self._answer(callback, question))
         except Exception as error:  # noqa: BLE001 - whatever it is, the server waits for an answer
-            return self._declined(question, "cancel", f"on_elicit failed: {_words(error)}")
+            return self._declined(question, "cancel", _words(error, "on_elicit"))
 
     def _given(self, question: Elicitation, given: Given) -> mcp_types.ElicitResult:
         if given is False or given is None:
@@ -164,16 +218,43 @@ class Questions:
         if callback is None:
             return self._turned_down(question, "nobody answers (on_sample= at connect)")
         try:
-            said = await _ask(callback, question)
+            said = await self._answer(callback, question)
             if said is None:
                 return self._turned_down(question, "turned down")
             return said if isinstance(said, mcp_types.CreateMessageResult) else _spoken(said)
         except Exception as error:  # noqa: BLE001 - as above
-            return self._turned_down(question, f"on_sample failed: {_words(error)}")
+            return self._turned_down(question, _words(error, "on_sample"))
 
     def _turned_down(self, question: Sampling, why: str) -> mcp_types.ErrorData:
         self._tell("sampling_declined", f"it asked {_cut(question.text)!r}: {why}")
         return mcp_types.ErrorData(code=_REFUSED, message=f"The request to sample was not answered: {why}")
+
+    async def _answer(self, callback: Callable[[Q], A | Awaitable[A]], question: Q) -> A:
+        """What is answered, while the clocks stand of the calls for which it is asked.
+
+        Raises:
+            _Unanswered: Nothing, in time.
+        """
+        patience = anyio.move_on_after(self._answering.timeout)
+        with self._standing(patience), patience:
+            return await _ask(callback, question)
+        raise _Unanswered(self._answering.timeout)
+
+    @contextmanager
+    def _standing(self, patience: anyio.CancelScope) -> Generator[None]:
+        """The time stands of the requests for which this question may be."""
+        flights = [flight for flight in self._flights.asked_for(SENDER.get()) if flight.stand()]
+        attempts = [flight.sender for flight in flights if flight.sender is not None]
+        clock = self._answering.clock
+        for attempt in attempts:
+            clock.pause(attempt)
+        try:
+            yield
+        finally:
+            for flight in flights:
+                flight.go_on(answered=not patience.cancelled_caught)
+            for attempt in attempts:
+                clock.resume(attempt)
 
     async def list_roots(self, context: ClientRequestContext) -> mcp_types.ListRootsResult:
         """The roots as they are now."""
@@ -225,10 +306,12 @@ def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception, callback: str) -> str:
+    if isinstance(error, _Unanswered):
+        return str(error)
     if isinstance(error, ValidationError):  # its own words repeat what a person typed
-        return "what it returned is no answer to this"
-    return str(error) or type(error).__name__
+        return f"{callback} failed: what it returned is no answer to this"
+    return f"{callback} failed: {str(error) or type(error).__name__}"
 
 
 def _maps(value: object) -> bool:

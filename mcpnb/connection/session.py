@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import anyio
+import httpx2
 import mcp_types
 from mcp import Client, MCPError
 from mcp.client.session import IncomingMessage
@@ -57,6 +58,10 @@ class SessionListener(Protocol):
         """Slow to answer (in words), or well again (None)."""
         ...
 
+    async def on_page(self, items: int) -> None:
+        """A page of a listing that has more, of so many items; the next is asked for after this."""
+        ...
+
     async def on_tools(self, tools: Sequence[mcp_types.Tool]) -> Any:
         """What is to be found out about these tools before `on_listing`; may take its time."""
         ...
@@ -88,10 +93,10 @@ class Session:
     def __init__(
         self, config: ServerConfig, listener: SessionListener, *, stderr: StderrTail | None,
         questions: Questions, redact: Callable[[str], str], legacy: bool, connect_timeout: float, pace: Pace,
-        rng: random.Random, clock: Callable[[], float],
+        rng: random.Random, clock: Callable[[], float], auth: httpx2.Auth | None = None,
     ) -> None:  # fmt: skip
         self.name, self.config = config.name, config
-        self.wire = open_wire(config, self, stderr, pace)
+        self.wire = open_wire(config, self, stderr, pace, auth)
         self.settled = asyncio.Event()
         """Connected, or ended without having been."""
         self.lost = asyncio.Event()
@@ -103,14 +108,16 @@ class Session:
         self.protocol: str | None = None
         self.listener, self._legacy, self._connect_timeout = listener, legacy, connect_timeout
         self.pace, self.rng, self.clock, self._redact = pace, rng, clock, redact
-        self._questions = questions
         self._scope = anyio.CancelScope()
         self._leave = asyncio.Event()
         self._patience: asyncio.TimerHandle | None = None
         self._flights = Flights()
+        self._questions = questions.on(self._flights)
         # Only over HTTP do requests go different ways, and the transport must know whose each one is.
         self._tell_apart = config.transport in {"http", "sse"}
         self._last_seen = clock()
+        self._waiting: asyncio.TimerHandle | None = None
+        """Until a look at whether callers wait for longer than usual."""
         self._health = Health(self)
         self._subscriptions: Subscriptions | None = None
         self.freshness = Freshness(self)
@@ -180,8 +187,9 @@ class Session:
         self.lost.set()
         self.settled.set()
         self._flights.close()
-        if self._patience is not None:
-            self._patience.cancel()
+        for timer in (self._patience, self._waiting):
+            if timer is not None:
+                timer.cancel()
         # The SDK wakes its waiters. Whoever it forgets (calls into this process) is cut a moment later, so
         # that an answer that arrived just before the end still counts.
         if self._flights.callers:
@@ -198,6 +206,11 @@ class Session:
         return self._flights.callers > 0
 
     @property
+    def asking(self) -> bool:
+        """Whether the server waits for the answer to a question of its own."""
+        return self._flights.asking
+
+    @property
     def sent(self) -> int:
         """How many requests there have been."""
         return self._flights.departed
@@ -207,8 +220,8 @@ class Session:
         return self._flights.any_of_first(number)
 
     def quiet_for(self, seconds: float) -> bool:
-        """Whether nothing was heard of the server for that long, and nobody waits for it."""
-        return not self.busy and self.clock() - self._last_seen >= seconds
+        """Whether nothing was heard of the server for that long."""
+        return self.clock() - self._last_seen >= seconds
 
     @property
     def subscriptions(self) -> Subscriptions:
@@ -220,6 +233,10 @@ class Session:
         if self._subscriptions is None or self.lost.is_set():
             raise self._gone()
         return self._subscriptions
+
+    def heard_since(self, moment: float) -> bool:
+        """Whether it has answered anything after that moment of the `clock`."""
+        return self._last_seen > moment
 
     def suspect(self) -> None:
         """Something was odd: have the health looked at."""
@@ -294,6 +311,8 @@ class Session:
             raise self._gone()
         if flight is None:
             flight = Flight(self._flights, timeout)
+            if self._waiting is None:
+                self._wait_for_an_answer()
         token = FLIGHT.set(flight) if self._tell_apart else None
         try:
             with flight:
@@ -306,6 +325,19 @@ class Session:
             if token is not None:
                 FLIGHT.reset(token)
         raise self._cut_short(flight, what)
+
+    def _wait_for_an_answer(self) -> None:
+        later = asyncio.get_running_loop().call_later
+        self._waiting = later(self.pace.unanswered, self._look_at_the_waiting)
+
+    def _look_at_the_waiting(self) -> None:
+        """Callers who wait while nothing is heard of the server are a reason to ask it."""
+        self._waiting = None
+        if self.busy and not self.lost.is_set():
+            if self.quiet_for(self.pace.unanswered):
+                self.suspect()
+            else:
+                self._wait_for_an_answer()
 
     def _gone(self) -> ConnectError:
         return ConnectError(self.name, self.why.reason if self.why else "the connection has just ended")

@@ -80,13 +80,16 @@ class Wire(Protocol):
         ...
 
 
-def open_wire(config: ServerConfig, listener: WireListener, stderr: StderrTail | None, pace: Pace) -> Wire:
+def open_wire(
+    config: ServerConfig, listener: WireListener, stderr: StderrTail | None, pace: Pace,
+    auth: httpx2.Auth | None = None,
+) -> Wire:  # fmt: skip
     """The wire for a configuration; `stderr` is there for stdio servers. Nothing is started yet."""
     if config.transport == "stdio":
         return _Stdio(config, listener, stderr or StderrTail(str), pace)
     if config.transport == "in-process":
         return _InProcess(config.target)
-    return _Http(config, listener, pace)
+    return _Http(config, listener, pace, auth)
 
 
 class _Stdio:
@@ -155,13 +158,15 @@ class _Http:
     lingers = True
     pid = None
 
-    def __init__(self, config: ServerConfig, listener: WireListener, pace: Pace) -> None:
+    def __init__(
+        self, config: ServerConfig, listener: WireListener, pace: Pace, auth: httpx2.Auth | None
+    ) -> None:
         self._url, self._where = config.url or "", config.address
         self._listener = listener
         self._last_fault: Fault | None = None
         self._client = WatchedHttp(
             headers=config.headers, where=self._where, report=self._fault, pace=pace,
-            answers_elsewhere=config.transport == "sse",
+            answers_elsewhere=config.transport == "sse", auth=auth,
         )  # fmt: skip
 
     def target(self) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+from pathlib import Path
 
 import pytest
 from mcp.server.mcpserver import MCPServer
@@ -11,7 +13,7 @@ from mcp_types import ToolAnnotations
 
 import mcpnb
 from mcpnb import MultiServerClient
-from mcpnb.model import Event
+from mcpnb.model import EVENT_KINDS, Event
 from mcpnb.resilience.breaker import BreakerPolicy
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +39,36 @@ def heard(client: MultiServerClient) -> list[Event]:
     events: list[Event] = []
     client.on("call_finished", events.append)
     return events
+
+
+def kinds_in_the_source() -> set[str]:
+    """What is written as the kind of an event, wherever one is made or a connection tells of one."""
+    found = set()
+    for path in Path(mcpnb.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                said = {"Event": node.args[1:2], "_tell": node.args[:1]}.get(name, [])
+                found |= {each.value for each in said if isinstance(each, ast.Constant)}
+    return {kind for kind in found if isinstance(kind, str)}
+
+
+def test_every_kind_of_event_is_in_the_one_list_of_them():
+    assert kinds_in_the_source() <= set(EVENT_KINDS)
+    assert {"server_state", "breaker_state", "tools_changed", "auth"} <= kinds_in_the_source()
+    assert sorted(EVENT_KINDS) == list(EVENT_KINDS)
+
+
+def test_who_asks_for_events_that_never_come_is_told_which_do():
+    client = MultiServerClient({"alpha": server("alpha")})
+    with pytest.raises(
+        ValueError, match=r"'breaker'; did you mean 'breaker_state'\? Known: \*, auth, breaker_state"
+    ):
+        client.on("breaker", print)
+    with pytest.raises(ValueError, match=r"of the kind 'zzz'\. Known:"):
+        client.on("zzz", print)
+    for kind in ("*", *EVENT_KINDS):
+        client.on(kind, print)()
 
 
 async def test_each_call_that_ends_is_told_once_with_what_became_of_it():

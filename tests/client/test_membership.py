@@ -247,3 +247,19 @@ async def test_a_tool_that_appears_can_be_called_as_soon_as_it_is_told(connectio
             await told.wait()
         assert (await client.call("bigger")).value == "here"
         assert client.servers()[0].tools == 2
+
+
+async def test_calls_are_being_made_while_one_is_out_and_for_a_moment_after(monkeypatch):
+    worker = Worker("alpha")
+    async with client_of({"alpha": worker}) as client:
+        now = asyncio.get_running_loop().time()
+        monkeypatch.setattr(client.members, "_clock", lambda: now)
+        assert not client.members.calls_are_made()
+        held = asyncio.create_task(client.call("hold"))
+        await worker.until_running()
+        assert client.members.calls_are_made()
+        worker.go_on.set()
+        await held
+        assert client.members.calls_are_made()
+        now += 1.0
+        assert not client.members.calls_are_made()

@@ -16,6 +16,7 @@ import pytest
 
 from mcpnb.config import ServerConfig
 from mcpnb.connection import Answering, Connection, Pace
+from mcpnb.connection.listing import Reader
 from mcpnb.model import Event
 
 ASKING = Path(__file__).parent / "servers" / "asking.py"
@@ -75,12 +76,13 @@ async def connected(
     answering: Answering | None = None,
     rng: random.Random | None = None,
     clock: Callable[[], float] = time.monotonic,
+    reader: Reader | None = None,
 ) -> AsyncIterator[tuple[Connection, Recorder]]:
     """A started connection and its recorder; closed at the end."""
     recorder = Recorder()
     connection = Connection(
         config, on_change=recorder, rng=rng or random.Random(1), connect_timeout=connect_timeout, pace=pace,
-        answering=answering, clock=clock,
+        answering=answering, clock=clock, reader=reader,
     )  # fmt: skip
     if legacy:
         connection.protocol = "2025-11-25"  # what it spoke last: it is greeted by the handshake

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcpnb.behalf import SENDER
 from mcpnb.connection.faults import Fault, fault_of_error, fault_of_response, retry_after
 from mcpnb.connection.flight import Flight, Flights
 from mcpnb.connection.pace import Pace, backoff
@@ -111,6 +112,52 @@ async def test_idleness_is_told_when_the_last_caller_has_gone() -> None:
     assert told == [0]
     flights.when_idle(lambda: told.append("at once"))
     assert told == [0, "at once"]
+
+
+async def test_a_deadline_moves_by_the_time_in_which_questions_are_open() -> None:
+    loop, flights = asyncio.get_running_loop(), Flights()
+    with Flight(flights, 0.02) as flight:
+        begun = flight.deadline
+        assert flight.stand()
+        assert flight.stand()
+        assert flights.asking
+        await asyncio.sleep(0.06)
+        flight.go_on(answered=True)
+        assert flights.asking
+        before = loop.time()
+        flight.go_on(answered=True)
+        assert not flights.asking
+        assert flight.deadline >= begun + 0.06 - 0.001
+        assert flight.deadline > before
+        await asyncio.Event().wait()
+    assert flight.cut_by == "deadline"
+    assert flights._standing == {}
+    assert flights._timer is None
+
+
+async def test_a_deadline_stands_once_for_whoever_does_not_answer() -> None:
+    flights = Flights()
+    with Flight(flights, 60) as flight:
+        assert flight.stand()
+        flight.go_on(answered=False)
+        assert not flight.stand()
+        assert not flights.asking
+
+
+async def test_a_question_belongs_to_its_senders_request_else_to_each_that_callers_wait_for() -> None:
+    flights, first, second = Flights(), object(), object()
+
+    def sent_by(sender, **how) -> Flight:
+        token = SENDER.set(sender)
+        try:
+            return Flight(flights, None, **how)
+        finally:
+            SENDER.reset(token)
+
+    with sent_by(first) as a, sent_by(second) as b, sent_by(None, ours=True):
+        assert flights.asked_for(second) == [b]
+        assert flights.asked_for(None) == [a, b]
+        assert flights.asked_for(object()) == [a, b]  # left over in some context
 
 
 @given(st.integers(0, 10_000), st.integers(0, 2**32))

@@ -12,6 +12,7 @@ import pytest
 from mcp.server.mcpserver import MCPServer
 
 from mcpnb.config import ServerConfig
+from mcpnb.connection import Pace
 
 from .conftest import LIMIT, QUICK, Clock, connected, old, stdio
 from .gate import gated
@@ -136,3 +137,54 @@ async def test_a_server_in_this_process_is_not_asked() -> None:
         clock.now += 100
         await rounds.more(5)
         assert connection._session._last_seen == heard
+
+
+async def test_a_call_that_is_not_answered_is_a_reason_to_ask_and_the_row_says_that_nothing_answers() -> None:
+    clock = Clock()
+    pace = dataclasses.replace(QUICK, unanswered=0.01, slow_after=0.1)
+    async with gated() as (gate, config), connected(config, pace=pace, clock=clock) as (connection, seen):
+        call = asyncio.create_task(connection.call_tool("held", {"text": "x"}))
+        await gate.running.wait()
+        gate.verdicts["server/discover"] = "hang"
+        clock.now += 1.0
+        await seen.until(lambda: connection.state == "degraded")
+        assert connection.last_error == "no answer to a health check within 0.1 s"
+        gate.go_on.set()
+        assert (await call).content[0].text == "x"
+        await seen.until(lambda: connection.state == "connected")
+        assert seen.states() == ["connecting", "connected", "degraded", "connected"]
+
+
+async def test_a_slow_call_at_a_server_that_answers_others_is_no_reason_to_ask() -> None:
+    pace = dataclasses.replace(QUICK, unanswered=0.01)
+    async with gated() as (gate, config), connected(config, pace=pace, clock=Clock()) as (connection, _):
+        call = asyncio.create_task(connection.call_tool("held", {"text": "x"}))
+        await gate.running.wait()
+        before = asked(gate, "server/discover")
+        for _ in range(20):  # by the clock no time passes in which nothing is heard
+            await connection.call_tool("echo", {"text": "y"})
+        assert asked(gate, "server/discover") == before
+        gate.go_on.set()
+        await call
+
+
+async def test_a_server_that_is_busy_with_one_call_after_the_other_is_never_given_up() -> None:
+    rounds = Rounds()
+    pace = dataclasses.replace(HASTY, health_timeout=0.4)
+    async with (
+        gated(health_interval=0.01) as (gate, config),
+        connected(config, pace=pace, rng=rounds) as (connection, seen),
+    ):
+        gate.verdicts["server/discover"] = "hang"
+        await seen.until(lambda: connection.state == "degraded")
+        await connection.call_tool("echo", {"text": "x"})  # an answer: it was not away
+        call = asyncio.create_task(connection.call_tool("held", {"text": "x"}))
+        await rounds.more(4)
+        assert (connection.state, call.done()) == ("degraded", False)
+        gate.go_on.set()
+        assert (await call).content[0].text == "x"
+
+
+def test_who_gets_no_answer_reads_in_the_row_that_the_server_is_silent_within_two_seconds() -> None:
+    pace = Pace()
+    assert pace.unanswered + pace.slow_after + pace.health_pause < 2.0

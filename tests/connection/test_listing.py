@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -36,6 +37,31 @@ async def test_a_server_is_not_asked_for_what_it_does_not_have() -> None:
     async with connected(old()) as (connection, _):
         assert connection.listing.prompts == connection.listing.resources == ()
         assert not any("asked for" in line for line in connection.stderr_tail)
+
+
+class Leisurely:
+    """Rests for longer than a server has for a listing."""
+
+    def __init__(self) -> None:
+        self.rests: list[int] = []
+        self.drafted: list[str] = []
+
+    async def rest(self, items: int) -> None:
+        self.rests.append(items)
+        await asyncio.sleep(1.5)
+
+    async def draft(self, tools) -> str:
+        self.drafted = [tool.name for tool in tools]
+        return "drafts"
+
+
+async def test_a_reader_may_rest_between_pages_and_it_is_not_the_servers_time() -> None:
+    reader, hasty = Leisurely(), dataclasses.replace(QUICK, listing_timeout=1.0)
+    async with connected(old("pages"), pace=hasty, reader=reader) as (connection, seen):
+        assert not seen.of("listing_failed")
+        assert reader.drafted == names(connection) == ["first", "second"]
+        assert reader.rests == [1]  # not after the last
+        assert connection.listing.drafts == "drafts"
 
 
 async def test_pages_without_end_are_a_failed_listing_not_a_hanging_connection() -> None:

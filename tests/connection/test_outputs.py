@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.server import Server
 from mcp.server.mcpserver import MCPServer
-from mcp_types import CallToolResult, ListToolsResult, TextContent, Tool
+from mcp_types import CallToolResult, ListToolsResult, PaginatedRequestParams, TextContent, Tool
 
 from mcpnb.config import ServerConfig
 from mcpnb.connection.outputs import Outputs
@@ -78,6 +78,21 @@ async def test_an_answer_that_does_not_fit_is_an_error_in_the_sdks_words(schema)
 
 async def test_an_answer_without_structure_is_an_error_where_a_schema_asks_for_it():
     assert "did not return structured content" in await refused(answering(None, NUMBER))
+
+
+async def test_a_tool_whose_listing_could_not_be_had_is_called_without_asking_for_the_listing_again():
+    asked_for = []
+
+    async def listing(ctx, params) -> ListToolsResult:
+        asked_for.append(1)
+        raise MCPError(-32603, "no listing today")
+
+    server = answering({"n": 1}, NUMBER)
+    server.add_request_handler("tools/list", PaginatedRequestParams, listing)
+    async with connected(ServerConfig("unlisted", "in-process", target=server)) as (connection, _):
+        assert asked_for == [1]
+        assert (await connection.call_tool("n", {})).structured_content == {"n": 1}
+        assert asked_for == [1]
 
 
 async def test_a_new_listing_replaces_what_was_known():

@@ -94,8 +94,8 @@ class Fault:
     """One where the other would only take its time."""
     own_pace: bool = False
     """With the durations that users have; such a cell takes its time and belongs to the long job."""
-    prompt: bool = False
-    """The row tells the truth within two seconds, with the durations that users have."""
+    prompt: bool = True
+    """The row tells the truth within two seconds of the first that is felt of the fault."""
 
 
 # -- how faults are brought about --------------------------------------------------------------------------
@@ -295,11 +295,11 @@ FAULTS: tuple[Fault, ...] = (
         # It is started again before most callers notice.
         "stdio": Case(KILL, "ok|ConnectError|ServerDisconnected", Row(DOWN, "SIGKILL")),
         **on(NET, KILL, "ConnectError|ServerDisconnected", Row(DOWN), restarted, direct=True),
-    }, prompt=True),
+    }),
     Fault("kill_mid_call", "mid-call", {
         "stdio": Case(KILL, "ServerDisconnected", Row(DOWN, "SIGKILL")),
         **on(NET, KILL, "ServerDisconnected", Row(DOWN), restarted, direct=True),
-    }, prompt=True),
+    }),
     Fault("stop_idle", "idle", {
         "stdio": Case(STOP, "CallTimeout|ServerDisconnected", UNANSWERED),
         **on(NET, STOP, "CallTimeout|ServerDisconnected", UNANSWERED, GO_ON, direct=True),
@@ -311,20 +311,20 @@ FAULTS: tuple[Fault, ...] = (
     Fault("flap", "mid-call", {
         "stdio": Case(flapping(0.1), "ServerDisconnected", Row(DOWN, times=3), steady),
         **on(NET, flapping(0.1), "ServerDisconnected", Row(DOWN, times=3), steady, direct=True),
-    }),
+    }, prompt=False),  # it is the third time that counts
     Fault("flap_every_second", "mid-call", {
         "stdio": Case(flapping(1.0), "ServerDisconnected", Row(DOWN, times=2), steady),
         **on(NET, flapping(1.0), "ServerDisconnected", Row(DOWN, times=2), steady, direct=True),
-    }, eras=(NEW,), own_pace=True),
+    }, eras=(NEW,), own_pace=True, prompt=False),
     # -- connecting
     Fault("exit_on_connect", "connect", {
         "stdio": Case(told("exit_on_connect"), "ToolNotFound", Row(DOWN, NO_LICENCE), untold),
         **on(NET, ruled(closed_at_once), "ToolNotFound", Row(DOWN, "broke"), unruled),
         "in-process": Case(told("exit_on_connect"), "ToolNotFound", Row(DOWN, NO_LICENCE), untold),
-    }, prompt=True),
+    }),
     Fault("slow_start", "connect", {
         **on(("stdio", "in-process"), told("slow_start 1.5"), "ToolNotFound", Row(CONNECTING), untold),
-        **on(NET, ruled(delayed(0.5)), "ToolNotFound", Row(CONNECTING)),
+        **on(NET, ruled(delayed(0.2)), "ToolNotFound", Row(CONNECTING)),
     }),
     Fault("slow_start_8_s", "connect", {
         "stdio": Case(told("slow_start 8"), "ToolNotFound", Row(CONNECTING)),
@@ -335,10 +335,12 @@ FAULTS: tuple[Fault, ...] = (
     }, connect_timeout=1.0),
     Fault("status_503_on_connect", "connect", on(
         NET, ruled(BUSY), "ToolNotFound", Row(DOWN, "HTTP 503"), unruled,
-    ), prompt=True),
+    )),
     # -- the call
     Fault("never_returns", "idle", on(ALL, nothing, "CallTimeout", WELL), call="work"),
-    Fault("big_result", "idle", on(ALL, nothing, "ok", WELL), call="big", arguments={"bytes": 20_000_000}),
+    Fault("big_result", "idle", on(
+        ALL, nothing, "ok", WELL, direct=True,
+    ), call="big", arguments={"bytes": 20_000_000}),
     # -- the way
     Fault("reset_mid_body", "idle", {
         "http": Case(ruled(answered(cut)), "ServerDisconnected", WELL, unruled),
@@ -354,19 +356,19 @@ FAULTS: tuple[Fault, ...] = (
     }),
     Fault("status_502", "idle", on(
         NET, ruled(status(502, "Bad Gateway")), "ServerDisconnected", Row(DOWN, "HTTP 502"), unruled,
-    ), prompt=True),
+    )),
     Fault("status_503", "idle", on(
         NET, ruled(BUSY), "ConnectError", Row(DOWN, "HTTP 503"), unruled,
-    ), prompt=True),
+    )),
     Fault("status_429", "idle", on(
         NET, ruled(status(429, "Too Many Requests", retry_after="1")), "ConnectError", WELL, unruled,
     )),
     Fault("status_401", "idle", on(
         NET, ruled(status(401, "Unauthorized")), "AuthError", Row(FAILED, "HTTP 401"), unruled,
-    ), heals="on reconnect", prompt=True),
+    ), heals="on reconnect"),
     Fault("session_expired", "idle", on(
         NET, ruled(status(404, "Not Found")), "ConnectError", Row(DOWN, "no longer knows"), unruled,
-    ), prompt=True),
+    )),
     Fault("redirect_within", "idle", on(NET, ruled(redirected_within), "ok", WELL, unruled)),
     Fault("redirect_away", "idle", on(
         NET, ruled(status(307, "Temporary Redirect", location="http://127.0.0.1:9/mcp?key=hidden")),
@@ -397,7 +399,8 @@ FAULTS: tuple[Fault, ...] = (
     *(
         Fault(name, "connect", on(
             ALL, told(f"many_tools {count}"), "ok", Row(UP, tools=count + TOOLS), untold,
-        ), call=f"tool_{count - 1}", tools_after=count + TOOLS, eras=eras, own_pace=own_pace)
+        ), call=f"tool_{count - 1}", tools_after=count + TOOLS, eras=eras, own_pace=own_pace,
+          prompt=False)  # until all is read it is connecting, and says so
         for name, count, eras, own_pace in (
             ("a_thousand_tools", 1_000, (OLD, NEW), False), ("ten_thousand_tools", 10_000, (NEW,), True),
         )

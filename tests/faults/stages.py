@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import signal
 import socket
@@ -26,6 +27,9 @@ LIMIT = 30.0
 """Seconds after which a cell has lost an event."""
 
 HEALTH_INTERVAL = 0.2
+"""Seconds; of servers on a stage."""
+
+USERS_HEALTH_INTERVAL = ServerConfig("any", "stdio", command="any").health_interval
 
 
 class Stage:
@@ -42,11 +46,15 @@ class Stage:
 
     async def close(self) -> None:
         """End what `open` started, and undo what a fault did."""
+        self.undo()
+
+    def undo(self) -> None:
+        """Undo what a fault did beside the server."""
         while self._undo:
             self._undo.pop()()
 
     def on_close(self, undo: Callable[[], object]) -> None:
-        """Have something undone at the end."""
+        """Have something undone at the end, or earlier by `undo`."""
         self._undo.append(undo)
 
     def config(self) -> ServerConfig:
@@ -186,6 +194,13 @@ class NetStage(Stage):
         port = self.port if self._direct else self.proxy.port
         url = f"http://127.0.0.1:{port}/{'sse' if self.transport == 'sse' else 'mcp'}"
         return ServerConfig("victim", self.transport, url=url, health_interval=HEALTH_INTERVAL)
+
+
+async def do(what, stage: Stage) -> None:
+    """Have something happen on a stage, be it a coroutine or not."""
+    done = what(stage)
+    if inspect.isawaitable(done):
+        await done
 
 
 def _alive(pid: int) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from mcpnb.auth import web
 from mcpnb.connection import Connection, http
 from mcpnb.errors import ServerDisconnected
 from mcpnb.model import Event
@@ -76,7 +77,7 @@ async def test_the_certificates_are_read_once_however_often_one_connects(monkeyp
     reads = []
     real = httpx2.create_ssl_context
     monkeypatch.setattr(httpx2, "create_ssl_context", lambda: reads.append(1) or real())
-    http._tls_of.cache_clear()
+    web._tls_of.cache_clear()
     for _ in range(3):
         client = http.WatchedHttp(headers={}, where="here", report=lambda *_: None, pace=QUICK)
         await client.aclose()
