@@ -5,6 +5,8 @@ It owns the forms and how a call's arguments come of them. It knows no tools and
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -57,6 +59,7 @@ def check_arguments(arguments: object, *, mix: bool) -> object:
     Raises:
         TypeError, ValueError: They are none.
     """
+    _check_functions(arguments)
     if callable(arguments) or isinstance(arguments, Remembered):
         return arguments
     if isinstance(arguments, Mapping):
@@ -64,12 +67,41 @@ def check_arguments(arguments: object, *, mix: bool) -> object:
         return {key: _entry(value) for key, value in entries.items()} if mix else entries
     if isinstance(arguments, str) or not isinstance(arguments, Iterable):
         raise TypeError(f"arguments must be a dict, a list of dicts or a function, not {arguments!r}")
+    if hasattr(cast("object", arguments), "to_dict"):
+        raise TypeError('arguments must be rows: of a DataFrame, df.to_dict("records")')
     if not isinstance(arguments, Sequence):
         return Remembered(cast("Iterable[Mapping[str, object]]", arguments))
     rows = cast("Sequence[object]", arguments)
     if not rows or not all(isinstance(row, Mapping) for row in rows):
         raise ValueError("arguments: a list needs at least one row, and every row must be a dict")
     return rows
+
+
+def _check_functions(value: object) -> None:
+    """Nothing, when every function in a template takes what it will be called with.
+
+    Raises:
+        TypeError: One does not.
+    """
+    if callable(value):
+        with contextlib.suppress(ValueError):  # some that are written in C do not say what they take
+            signature = inspect.signature(value)
+            if not _binds(signature):
+                raise TypeError(f"arguments: a function is called as f(i, rng); this one takes {signature}")
+    elif isinstance(value, Mapping):
+        for item in cast("Mapping[object, object]", value).values():
+            _check_functions(item)
+    elif isinstance(value, list):
+        for item in cast("list[object]", value):
+            _check_functions(item)
+
+
+def _binds(signature: inspect.Signature) -> bool:
+    try:
+        signature.bind(0, None)
+    except TypeError:
+        return False
+    return True
 
 
 def _entry(value: object) -> object:

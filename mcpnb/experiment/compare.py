@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import cast
 
+from mcpnb.experiment import report
 from mcpnb.experiment.comparison import Comparison
 from mcpnb.experiment.live import Measurements, Plan, Progress, measure
 from mcpnb.experiment.progress import ProgressLine, shows_lines
@@ -35,7 +36,7 @@ def compare(
     *,
     workload: Workload | None = None,
     seed: int = 0,
-    repeats: int = 1,
+    repeats: int | None = None,
     blocks: int | None = None,
     progress: bool | Callable[[Progress], None] = True,
     executor: object | None = None,
@@ -57,7 +58,8 @@ def compare(
         workload: What to send. All strategies get the same calls at the same times. Ready-made scenarios
             bring one.
         seed: Draws the schedule, the order of blocks and the bootstrap; in a simulation all that is random.
-        repeats: Times the workload is run from its start, with strategies that know nothing again.
+        repeats: Times the workload is run from its start, with strategies that know nothing again: once by
+            default, and 8 times when it is the one that a ready-made scenario brings, which is short.
         blocks: Rounds per repeat; by default up to 12, of at least 10 calls each. In a simulation: batches of
             consecutive calls, by default 12 over all repeats, or one for each of 6 repeats and more.
         progress: True shows a line in a terminal or notebook; or a function that takes a `Progress`.
@@ -71,7 +73,8 @@ def compare(
     """
     if isinstance(target, Scenario):
         helper = as_executor(executor)
-        plan = _plan(strategies, workload_for(target, workload), seed, repeats, blocks)
+        often = report.REPEATS if repeats is None and workload is None else repeats
+        plan = _plan(strategies, workload_for(target, workload), seed, often, blocks)
         with _watch(progress) as watch:
             return compare_simulated(target, plan, progress=watch, executor=helper)
     if isinstance(target, Recording):
@@ -132,13 +135,15 @@ def _partial(seen: Measurements, plan: Plan) -> Comparison:
     return Comparison.from_rows(
         whole.calls, whole.blocks, strategies=strategies, workload=plan.workload, seed=plan.seed,
         remarks=[f"Interrupted: {rounds} of {planned} rounds are in it{without}."], interrupted=True,
+        attempts=whole.attempts,
     )  # fmt: skip
 
 
 def _comparison(seen: Measurements, plan: Plan) -> Comparison:
     return Comparison.from_rows(
-        seen.calls, seen.blocks, strategies=tuple(plan.strategies), workload=plan.workload, seed=plan.seed
-    )
+        seen.calls, seen.blocks, strategies=tuple(plan.strategies), workload=plan.workload, seed=plan.seed,
+        attempts=seen.attempts,
+    )  # fmt: skip
 
 
 def _live(target: object, executor: object | None) -> LiveTarget:
@@ -160,15 +165,18 @@ def _cannot(target: object) -> TypeError:
     )
 
 
-def _plan(strategies: Strategies, workload: object, seed: int, repeats: int, blocks: int | None) -> Plan:
+def _plan(
+    strategies: Strategies, workload: object, seed: int, repeats: int | None, blocks: int | None
+) -> Plan:
     if not isinstance(workload, Workload):
         raise TypeError(
             f"workload must be a mcpnb.Workload(tool=..., rate=..., requests=...), not {workload!r}"
         )
     check_seed(seed)
+    repeats = 1 if repeats is None else repeats
     for name, value in (("repeats", repeats), ("blocks", blocks)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):  # pyright: ignore[reportUnnecessaryIsInstance] - a notebook checks no types
+            raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
     plan = Plan(_labelled(strategies), workload, seed, repeats, blocks)
     for repeat in range(repeats):
         count = workload.count(seed=seed, repeat=repeat)

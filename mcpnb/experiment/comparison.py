@@ -7,6 +7,7 @@ live servers, a simulation or a recording give the same two tables, `calls` and 
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mcpnb.experiment import report, statistics, storage, tables
-from mcpnb.experiment.rows import BlockRow, CallRow
+from mcpnb.experiment.rows import AttemptRow, BlockRow, CallRow
 from mcpnb.experiment.statistics import Floats
 from mcpnb.experiment.workload import Workload
 
@@ -65,6 +66,9 @@ class Comparison:
             `started_lag_ms` (how late the client itself was), `latency_ms, server, outcome, attempts,
             error, tool, repeat, retries, hedges, warmup` (rows of the warm-up are in no summary).
         blocks: One row per turn of a strategy: when it was, how long it took.
+        attempts: One row per sending of a call, for a sample of those that were sent more than once or waited
+            for a free server: `strategy, repeat, i, attempt, server, tool, why, hedge, sent_ms` (since the
+            call came), `queued_ms, latency_ms, outcome`. The same calls under every strategy.
         strategies: Their labels, in the order given; the first is the baseline of `paired`.
         remarks: What whoever made it has to say about it; part of `notes`.
         interrupted: Whether somebody ended it before its time: only whole rounds are in it then.
@@ -82,8 +86,10 @@ class Comparison:
         marks: Sequence[Mark] = (),
         remarks: Sequence[str] = (),
         interrupted: bool = False,
+        attempts: pd.DataFrame | None = None,
     ) -> None:
         self.calls, self.blocks, self.interrupted = calls, blocks, interrupted
+        self.attempts = tables.attempts_frame([], strategies) if attempts is None else attempts
         self.remarks = tuple(remarks)
         self.strategies = tuple(strategies)
         self.workload, self.seed, self.kind, self.marks = workload, seed, kind, tuple(marks)
@@ -101,6 +107,7 @@ class Comparison:
         marks: Sequence[Mark] = (),
         remarks: Sequence[str] = (),
         interrupted: bool = False,
+        attempts: Sequence[AttemptRow] = (),
     ) -> Comparison:
         """A comparison from rows in any order."""
         frames = tables.calls_frame(calls, strategies), tables.blocks_frame(blocks, strategies)
@@ -113,6 +120,7 @@ class Comparison:
             marks=marks,
             remarks=remarks,
             interrupted=interrupted,
+            attempts=tables.attempts_frame(attempts, strategies),
         )
 
     @cached_property
@@ -136,7 +144,7 @@ class Comparison:
         """Differences of each other strategy from `baseline`, paired by block, one row per metric.
 
         Positive: slower than the baseline. `conclusive` is whether the interval leaves out zero. With fewer
-        than 6 blocks there is no interval.
+        than 6 blocks there is no interval; and nothing is conclusive of a strategy that is among `leaning`.
 
         Raises:
             ValueError: For a strategy that was not compared.
@@ -264,6 +272,18 @@ class Comparison:
         return self.block_count >= statistics.MIN_BLOCKS
 
     @cached_property
+    def leaning(self) -> frozenset[str]:
+        """Strategies whose blocks are batches of one run, too short to stand for themselves."""
+        turns = self.blocks["strategy"].value_counts()
+        return frozenset(s for s in self.strategies if turns[s] < self.block_count and self._leans(s))
+
+    def _leans(self, strategy: str) -> bool:
+        good = self._successes[strategy]
+        runs = [run["latency_ms"].to_numpy(np.float64) for _, run in good.groupby("repeat")]
+        leaning = max((statistics.leaning_calls(run) for run in runs), default=math.nan)
+        return len(good) / self.block_count < statistics.LONG * leaning
+
+    @cached_property
     def points(self) -> dict[str, dict[str, float]]:
         """Strategy → metric → ms."""
         return {strategy: statistics.point(self.latencies(strategy)) for strategy in self.strategies}
@@ -318,7 +338,7 @@ class Comparison:
         if self.paired_by_block:
             replicates = self._replicates[other][metric] - self._replicates[baseline][metric]
             low, high = statistics.interval(replicates, units=self.block_count, level=level)
-        conclusive = low > 0 or high < 0
+        conclusive = (low > 0 or high < 0) and self.leaning.isdisjoint((other, baseline))
         return other, baseline, metric, difference, low, high, conclusive, self.block_count
 
     def _fairness(self, strategy: str) -> float:

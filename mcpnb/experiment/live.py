@@ -23,9 +23,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mcpnb.errors import flatten
-from mcpnb.experiment.rows import BlockRow, CallRow
+from mcpnb.experiment.rows import AttemptRow, BlockRow, CallRow
 from mcpnb.experiment.target import ExperimentView, LiveTarget, Sample
 from mcpnb.experiment.workload import PlannedCall, Workload
+from mcpnb.simulation.told import Told
 
 DEFAULT_BLOCKS = 12
 """Rounds in which the strategies take turns, when there are calls enough."""
@@ -83,6 +84,20 @@ class Measurements:
 
     calls: list[CallRow] = field(default_factory=list[CallRow])
     blocks: list[BlockRow] = field(default_factory=list[BlockRow])
+    told: dict[tuple[str, int], Told] = field(default_factory=dict[tuple[str, int], Told])
+    """Strategy and repeat → the attempts of some calls."""
+
+    @property
+    def attempts(self) -> list[AttemptRow]:
+        """The attempts of the calls that are in `told` and in `calls`."""
+        kept = {(row.strategy, row.repeat, row.i) for row in self.calls}
+        return [
+            AttemptRow.of(strategy, repeat, i, record)
+            for (strategy, repeat), told in self.told.items()
+            for i, records in sorted(told.calls.items())
+            for record in records
+            if (strategy, repeat, i) in kept
+        ]
 
     def whole(self, strategies: Sequence[str]) -> Measurements:
         """What may be compared of a run that was cut short: the rounds in which every strategy had its turn.
@@ -95,7 +110,7 @@ class Measurements:
         kept = [row for row in blocks if not rounds or row.block in rounds]
         had = {(row.strategy, row.block) for row in kept}
         calls = [row for row in tuple(self.calls) if (row.strategy, row.block) in had]
-        return Measurements(calls, kept)
+        return Measurements(calls, kept, self.told)
 
 
 @dataclass(slots=True)
@@ -283,6 +298,9 @@ class _Driver:
                 call.warmup,
             )
         )
+        if sample.attempts > 1 or any(record.attempt.queued for record in sample.records):
+            told = self.seen.told.setdefault((lane.strategy, lane.repeat), Told())
+            told.note(call.i, sample.arrived, sample.records)
         self.progress(
             Progress(len(self.seen.calls), self._total, lane.strategy, self._round + 1, self._rounds)
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mcpnb.experiment import statistics
 from mcpnb.experiment.palette import DASH, TIMES, accents, number, percent, whole
+from mcpnb.experiment.timetable import Timetable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mcpnb.experiment.comparison import Comparison
 
 TIE = 0.5  # of the leader's p95: an interval that reaches further does not show a tie, it shows too few calls
+REPEATS = 8  # runs that are independent of each other, and enough for intervals over them
+_MORE_RUNS = f"Give repeats={REPEATS}, or a longer workload."
 LATE_MS = 5.0  # a client that starts calls later than this has something to say for itself
 
 
@@ -56,7 +59,8 @@ def _race(c: Comparison, racing: list[str]) -> dict[str, str]:
         return {leader: "lowest p95 of those that answer"}
     if not c.paired_by_block:
         return dict.fromkeys(racing, "too few blocks to tell")
-    level = 1 - 0.05 / (len(c.strategies) - 1)
+    # Who leads was not known before: any two might have been compared (Bonferroni).
+    level = 1 - 0.05 / math.comb(len(c.strategies), 2)
     words = {s: _standing(c, s, leader, level) for s in racing if s != leader}
     words[leader] = _lead(words, leader)
     quickest = min(racing, key=lambda s: c.points[s]["p50"])
@@ -70,6 +74,8 @@ def _standing(c: Comparison, strategy: str, leader: str, level: float) -> str:
     rows = c.against(leader, level=level)
     row = rows[(rows["strategy"] == strategy) & (rows["metric"] == "p95")].iloc[0]
     here, there = c.points[strategy]["p95"], c.points[leader]["p95"]
+    if c.leaning & {strategy, leader}:
+        return "one run is too short to tell"
     if not row["low_ms"] > 0:
         return f"tied with {leader}" if row["high_ms"] <= TIE * there else f"not clearly slower than {leader}"
     if here >= 2 * there > 0:
@@ -88,7 +94,7 @@ def _lead(others: dict[str, str], leader: str) -> str:
 def _slower(c: Comparison, baseline: str, metric: str, level: float) -> set[str]:
     """Strategies that are slower than `baseline` beyond doubt."""
     rows = c.against(baseline, level=level)
-    return set(rows.loc[(rows["metric"] == metric) & (rows["low_ms"] > 0), "strategy"])
+    return set(rows.loc[(rows["metric"] == metric) & rows["conclusive"] & (rows["low_ms"] > 0), "strategy"])
 
 
 def notes(c: Comparison) -> tuple[str, ...]:
@@ -101,10 +107,22 @@ def notes(c: Comparison) -> tuple[str, ...]:
             f"The p99 rests on the slowest {math.ceil(fewest / 100)} of {fewest} calls: "
             "a hint, not a measurement."
         )
+    if c.paired_by_block and c.leaning:
+        said.append(_leaning(c))
     slow = [s for s in c.strategies if not c.summary.loc[s, "kept_up"]]
     if slow:
         said.append(_late(c, slow))
     return tuple(said)
+
+
+def _leaning(c: Comparison) -> str:
+    some = [s for s in c.strategies if s in c.leaning]
+    who = "" if len(some) == len(c.strategies) else f" under {', '.join(some)}"
+    more = "A longer recording tells." if isinstance(c.workload.arrivals, Timetable) else _MORE_RUNS
+    return (
+        f"Slow calls come together{who}, in stretches that are long beside a block: intervals are too narrow,"
+        f" and differences are not judged. {more}"
+    )
 
 
 def late_enough(typical: float) -> float:

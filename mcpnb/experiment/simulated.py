@@ -19,7 +19,7 @@ import pandas as pd
 from mcpnb.experiment import statistics, tables
 from mcpnb.experiment.comparison import Comparison, Mark
 from mcpnb.experiment.live import DEFAULT_BLOCKS, Plan, Progress
-from mcpnb.experiment.rows import BlockRow
+from mcpnb.experiment.rows import AttemptRow, BlockRow
 from mcpnb.experiment.simulate import Run, replicate
 from mcpnb.experiment.timetable import Timetable
 from mcpnb.experiment.workload import Workload
@@ -130,10 +130,12 @@ def _assembled(
     labels = tuple(label for label in plan.strategies if (whole[0], label) in kept)
     each = _batches(plan)
     calls, blocks, remarks = list[pd.DataFrame](), list[BlockRow](), dict[str, str]()
+    attempts = list[AttemptRow]()
     for (repeat, label), run in kept.items():
         batch = _batch_of(run, plan.workload, each)
         calls.append(_calls(run, plan, labels, label, repeat, repeat * each + batch))
         blocks.append(_turn(run, labels.index(label), label, repeat, each))
+        attempts += _attempts(run, label, repeat)
         if run.unstable:
             remarks[label] = f"{label} is unstable: {'; '.join(run.instability)}."
     cut = [_cut(plan, len(whole), labels)] if interrupted else []
@@ -147,7 +149,13 @@ def _assembled(
         marks=study.marks,
         remarks=(*cut, _footing(study, plan, each), *study.remarks, *remarks.values()),
         interrupted=interrupted,
+        attempts=tables.attempts_frame(attempts, labels),
     )
+
+
+def _attempts(run: Run, label: str, repeat: int) -> Iterator[AttemptRow]:
+    for i, records in sorted(run.told.items()):
+        yield from (AttemptRow.of(label, repeat, i, record) for record in records)
 
 
 def _cut(plan: Plan, repeats: int, labels: Sequence[str]) -> str:

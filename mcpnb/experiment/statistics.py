@@ -24,6 +24,10 @@ MIN_BLOCKS = 6
 
 RESAMPLES = 2_000
 
+LONG = 10
+"""So many times the calls that lean on each other make a batch that does not lean on its neighbours."""
+
+_FEWEST = 20  # calls below which nothing can be said of how they lean
 _CELLS = 2_000_000  # resampled calls in memory at a time: 16 MB
 _MANY = 20_000  # calls from which on the mean of a resample is as good as normal
 
@@ -100,6 +104,34 @@ def _ranked(upto: NDArray[np.int32], draws: Ints, rank: Ints) -> Ints:
         high = np.where(enough, middle, high)
         low = np.where(enough, low, np.minimum(middle + 1, high))
     return low
+
+
+def leaning_calls(values: Floats) -> float:
+    """Over how many consecutive calls one leans on the others: 1 when they are independent, nan when unknown.
+
+    The integrated autocorrelation time, 1 + 2·Σρ(k), of whether a call was slow (above the p95, which is what
+    is judged) or of its latency, whichever lasts longer. Summed up to the first k ≥ 5·τ(k) (Sokal, "Monte
+    Carlo Methods in Statistical Mechanics", 1997, section 3).
+
+    Args:
+        values: Latencies in the order of the calls, shape (n,).
+    """
+    if len(values) < _FEWEST:
+        return math.nan
+    slow = (values > np.quantile(values, QUANTILES["p95"])).astype(np.float64)
+    return max(_integrated(values), _integrated(slow))
+
+
+def _integrated(values: Floats) -> float:
+    centred = values - values.mean()
+    n = len(values)
+    spectrum = np.fft.rfft(centred, 2 * n)
+    covariance = np.fft.irfft(spectrum * spectrum.conj())[:n]
+    if not covariance[0] > 0:
+        return 1.0
+    times = 2 * np.cumsum(covariance / covariance[0]) - 1
+    far_enough = np.arange(n) >= 5 * times
+    return max(float(times[int(np.argmax(far_enough)) if far_enough.any() else n - 1]), 1.0)
 
 
 def call_replicates(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcpnb.experiment import tables
-from mcpnb.experiment.rows import BlockRow
+from mcpnb.experiment.rows import AttemptRow, BlockRow
 from mcpnb.experiment.timetable import Timetable
 from mcpnb.experiment.workload import Workload
 from mcpnb.model import Priority
@@ -82,6 +82,9 @@ def load(path: Path) -> dict[str, Any]:
         "marks": [tuple(mark) for mark in stated["marks"]],
         "remarks": stated["remarks"],
         "interrupted": stated["interrupted"],
+        "attempts": tables.attempts_frame(
+            [AttemptRow(*row) for row in stated.get("attempts", ())], strategies
+        ),
     }
 
 
@@ -106,6 +109,7 @@ def _stated(c: Comparison) -> dict[str, Any]:
         "marks": [[mark.label, mark.begin, mark.end] for mark in c.marks],
         "remarks": c.remarks,
         "interrupted": c.interrupted,
+        "attempts": c.attempts.to_numpy(dtype=object).tolist(),
     }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mcpnb.experiment import statistics
-from mcpnb.experiment.rows import BlockRow, CallRow
+from mcpnb.experiment.rows import AttemptRow, BlockRow, CallRow
 from mcpnb.model import OUTCOMES
 
 BUCKETS = 30
@@ -46,6 +46,16 @@ def blocks_frame(rows: Sequence[BlockRow], strategies: Sequence[str]) -> pd.Data
     frame = frame.astype({**whole, **dict.fromkeys(("began_at", "base_s", "span_s", "seconds"), np.float64)})
     frame["strategy"] = pd.Categorical(frame["strategy"], categories=list(strategies))
     return frame
+
+
+def attempts_frame(rows: Sequence[AttemptRow], strategies: Sequence[str]) -> pd.DataFrame:
+    """`Comparison.attempts` from rows in any order: sorted by strategy, repeat, call and attempt."""
+    frame = pd.DataFrame.from_records(list(rows), columns=list(AttemptRow._fields))
+    whole = dict.fromkeys(("repeat", "i", "attempt"), np.int64)
+    real = dict.fromkeys(("sent_ms", "queued_ms", "latency_ms"), np.float64)
+    frame = frame.astype({**whole, **real, "hedge": bool})
+    frame["strategy"] = pd.Categorical(frame["strategy"], categories=list(strategies))
+    return frame.sort_values(["strategy", "repeat", "i", "attempt"], ignore_index=True)
 
 
 def share_frame(counted: pd.DataFrame, strategies: Sequence[str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from mcpnb.errors import (
@@ -20,7 +20,7 @@ from mcpnb.errors import (
     ServerDisconnected,
     ToolError,
 )
-from mcpnb.model import Explanation, OutcomeKind, Priority
+from mcpnb.model import AttemptRecord, Explanation, OutcomeKind, Priority
 
 T = TypeVar("T")
 
@@ -38,6 +38,9 @@ class Sample:
     hedges: int = 0
     retries: int = 0
     error: str = ""
+    records: tuple[AttemptRecord, ...] = field(default=(), compare=False, repr=False)
+    """Its attempts, where they are known; their `sent_at` is on the clock of `arrived`."""
+    arrived: float = field(default=0.0, compare=False, repr=False)
 
     @classmethod
     def of(cls, outcome: OutcomeKind, explanation: Explanation, *, error: str = "") -> Sample:
@@ -53,6 +56,8 @@ class Sample:
             hedges=hedges,
             retries=max(len(records) - hedges - 1, 0),
             error=error,
+            records=records,
+            arrived=explanation.arrived,
         )
 
 

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
@@ -89,6 +89,9 @@ class Workload:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for each in fields(self):  # numbers out of an array or a frame, as Python's own
+            if isinstance(value := getattr(self, each.name), np.generic):
+                object.__setattr__(self, each.name, value.item())
         _positive("speed", self.speed)
         if isinstance(self.arrivals, HasTimetable | Timetable):
             _take(self, self.arrivals)
@@ -235,11 +238,12 @@ def _check_priorities(priorities: object) -> None:
 
 
 def _check_pace(w: Workload) -> None:
-    if not isinstance(w.arrivals, Timetable) and w.arrivals not in get_args(Arrivals):
-        known = ", ".join(get_args(Arrivals))
-        raise ValueError(f"arrivals must be one of {known}, or a recording, not {w.arrivals!r}")
     if isinstance(w.arrivals, Timetable):
         pass
+    elif not isinstance(w.arrivals, str) or w.arrivals not in get_args(Arrivals):
+        known, given = ", ".join(get_args(Arrivals)), cast("object", w.arrivals)
+        said = repr(given) if isinstance(given, str | None) else type(given).__name__
+        raise ValueError(f"arrivals must be one of {known}, or a recording, not {said}")
     elif w.open_loop:
         if w.concurrency is not None:
             raise ValueError('concurrency belongs to arrivals="closed"; open arrivals take rate=')
@@ -266,6 +270,7 @@ def _check_length(w: Workload) -> None:
         raise ValueError(f"warmup={w.warmup} leaves nothing of requests={w.requests} to count")
     if w.timeout is not None:
         _positive("timeout", w.timeout)
+    _whole("seed", w.seed, at_least=0)
 
 
 def _positive(name: str, value: object) -> None:

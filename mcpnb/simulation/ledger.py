@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mcpnb.model import OUTCOMES, OutcomeKind
 from mcpnb.routing.call import Call
+from mcpnb.simulation.told import Told
 
 NOBODY = -1
 """The server of a call that no server ended."""
@@ -25,7 +26,9 @@ class Ledger:
         starts: When calls start, if that is known: then all rows are there from the beginning.
     """
 
-    __slots__ = ("_index", "attempts", "hedges", "latencies", "outcomes", "queued", "servers", "starts")
+    __slots__ = (
+        "_index", "attempts", "hedges", "latencies", "outcomes", "queued", "servers", "starts", "told"
+    )  # fmt: skip
 
     def __init__(self, names: Sequence[str], starts: NDArray[np.float64] | None) -> None:
         self._index = {name: index for index, name in enumerate(names)}
@@ -36,6 +39,7 @@ class Ledger:
         self.attempts, self.hedges = array("q", nothing), array("q", nothing)
         self.servers = array("q", [NOBODY]) * len(known)
         self.outcomes = array("b", bytes(len(known)))
+        self.told = Told()
 
     def begin(self, now: float) -> int:
         """A call starts of which nobody knew: its number."""
@@ -58,11 +62,14 @@ class Ledger:
             only = ended[0].attempt
             self.servers[number] = self._index[only.server]
             self.queued[number] = only.queued
+            if only.queued:
+                self.told.note(number, call.arrived, ended)
         elif sent:
             # Losers of a hedge are ended after the winner, so the last record need not be the answer.
             last = next((record for record in reversed(ended) if record.outcome == kind), ended[-1])
             self.servers[number] = self._index[last.attempt.server]
             self.hedges[number] = call.hedges
             self.queued[number] = sum(record.attempt.queued for record in ended)
+            self.told.note(number, call.arrived, ended)
         else:  # shed at once, or too late while it waited
             self.queued[number] = now - call.arrived

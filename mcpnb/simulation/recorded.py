@@ -106,6 +106,23 @@ class GaveUp(NamedTuple):
     call: int
 
 
+class Paused(NamedTuple):
+    """A person was asked something for the server of an attempt, or something more."""
+
+    at: float
+    call: int
+    number: int
+    """The attempt's, within its call."""
+
+
+class Resumed(NamedTuple):
+    """One of the questions of an attempt had its answer, or would have none."""
+
+    at: float
+    call: int
+    number: int
+
+
 class Rang(NamedTuple):
     """The dispatcher was told that the time it had asked for had come."""
 
@@ -125,23 +142,27 @@ class Ended(NamedTuple):
     sent_at: float
     kind: OutcomeKind
     given_up: bool = False
+    asked: float = 0.0
+    """Seconds in which its server waited for a person."""
 
     @classmethod
-    def of(cls, attempt: Attempt, at: float, kind: OutcomeKind, *, given_up: bool = False) -> Ended:
+    def of(
+        cls, attempt: Attempt, at: float, kind: OutcomeKind, *, given_up: bool = False, asked: float = 0.0
+    ) -> Ended:
         """The end of an attempt."""
         sent = (attempt.request, attempt.number, attempt.server, attempt.tool, attempt.sent_at)
-        return cls(at, *sent, kind, given_up)
+        return cls(at, *sent, kind, given_up, asked)
 
     @property
     def latency(self) -> float:
-        """Seconds; of one that was given up: how long it was waited for."""
-        return self.at - self.sent_at
+        """The server's own seconds; of one that was given up: how long it was waited for."""
+        return self.at - self.sent_at - self.asked
 
 
 Change = Joined | Left | Marked | Tripped | Restored | Switched
 """What happened around the calls; each can tell another dispatcher the same."""
 
-Happened = Change | Arrived | GaveUp | Rang | Ended
+Happened = Change | Arrived | GaveUp | Paused | Resumed | Rang | Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +194,16 @@ class Recorded:
         Args:
             arrivals: In order; the numbers of their requests must not be those of recorded calls.
         """
-        kept = [event for event in self.events if not isinstance(event, Arrived | GaveUp | Rang)]
+        others = Arrived | GaveUp | Rang | Paused | Resumed
+        kept = [event for event in self.events if not isinstance(event, others)]
         return Recorded(tuple(sorted([*kept, *arrivals], key=lambda event: event.at)))
 
     def for_one_strategy(self) -> Recorded:
-        """The same without any choice of a strategy: neither changes of it nor calls that name their own."""
-        kept = (event for event in self.events if not isinstance(event, Switched))
+        """The same without any choice of a strategy: neither changes of it nor calls that name their own.
+
+        Nor is anybody asked anything: another strategy sends other attempts, which took no person's time.
+        """
+        kept = (event for event in self.events if not isinstance(event, Switched | Paused | Resumed))
         plain = tuple(_by_default(event) if isinstance(event, Arrived) else event for event in kept)
         return Recorded(plain, self.due)
 

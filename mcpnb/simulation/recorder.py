@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from mcpnb.model import Attempt, Endpoint, Outcome, Request
+from mcpnb.model import ANSWERS, Attempt, Endpoint, Outcome, OutcomeKind, Request
 from mcpnb.resilience.settings import Resilience
 from mcpnb.routing import Action, Cancel, Dispatcher, Finish, Send, WaitUntil
+from mcpnb.routing.pause import Pause
 from mcpnb.routing.roster import Distances
 from mcpnb.routing.strategies import Strategy, StrategySpec, spec
 from mcpnb.simulation.decisions import Decisions
@@ -23,9 +24,11 @@ from mcpnb.simulation.recorded import (
     Joined,
     Left,
     Marked,
+    Paused,
     Rang,
     Recorded,
     Restored,
+    Resumed,
     Switched,
     Tripped,
 )
@@ -75,13 +78,15 @@ class Recorder(Dispatcher):
         self._events: list[Happened] = []
         self._digest = Digest()
         self._out: dict[int, Attempt] = {}
+        self._pauses: dict[int, Pause] = {}  # by attempt, of those whose servers asked something
         self._due: float | None = None
         self._now = 0.0
 
     @property
     def recorded(self) -> Recorded:
         """What was noted so far. Of attempts that are still out it says how long they have been."""
-        out = [Ended.of(attempt, self._now, "cancelled", given_up=True) for attempt in self._out.values()]
+        now = self._now
+        out = [self._ended(each, now, "cancelled", given_up=True) for each in self._out.values()]
         return Recorded((*self._events, *out), self._due)
 
     @property
@@ -105,7 +110,13 @@ class Recorder(Dispatcher):
 
     def _gave_up(self, attempt: Attempt, now: float) -> None:
         del self._out[attempt.id]
-        self._events.append(Ended.of(attempt, now, "cancelled", given_up=True))
+        self._events.append(self._ended(attempt, now, "cancelled", given_up=True))
+        self._pauses.pop(attempt.id, None)
+
+    def _ended(self, attempt: Attempt, at: float, kind: OutcomeKind, *, given_up: bool = False) -> Ended:
+        pause = self._pauses.get(attempt.id)
+        asked = 0.0 if pause is None else pause.asked(attempt.id, at, answered=kind in ANSWERS)
+        return Ended.of(attempt, at, kind, given_up=given_up, asked=asked)
 
     # -- servers
 
@@ -159,9 +170,25 @@ class Recorder(Dispatcher):
     def on_outcome(self, attempt: int, outcome: Outcome, now: float) -> list[Action]:
         """See `Dispatcher`."""
         ended = self._out.pop(attempt, None)
-        actions = super().on_outcome(attempt, outcome, now)
-        event = None if ended is None else Ended.of(ended, now, outcome.kind)
-        return self._noted(event, actions, now)
+        event = None if ended is None else self._ended(ended, now, outcome.kind)
+        self._pauses.pop(attempt, None)
+        return self._noted(event, super().on_outcome(attempt, outcome, now), now)
+
+    def on_paused(self, attempt: int, now: float) -> list[Action]:
+        """See `Dispatcher`."""
+        out = self._out.get(attempt)
+        if out is not None:
+            self._pauses.setdefault(attempt, Pause()).open(attempt, now)
+        event = None if out is None else Paused(now, out.request, out.number)
+        return self._noted(event, super().on_paused(attempt, now), now)
+
+    def on_resumed(self, attempt: int, now: float) -> list[Action]:
+        """See `Dispatcher`."""
+        out = self._out.get(attempt)
+        if attempt in self._pauses:
+            self._pauses[attempt].close(attempt, now)
+        event = None if out is None else Resumed(now, out.request, out.number)
+        return self._noted(event, super().on_resumed(attempt, now), now)
 
     def on_timer(self, now: float) -> list[Action]:
         """See `Dispatcher`."""

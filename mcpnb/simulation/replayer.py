@@ -25,7 +25,7 @@ from mcpnb.routing.strategies import Strategy, StrategySpec, spec
 from mcpnb.simulation.answers import Answers
 from mcpnb.simulation.decisions import Decisions
 from mcpnb.simulation.ledger import Ledger
-from mcpnb.simulation.recorded import Arrived, Ended, GaveUp, Happened, Rang, Recorded
+from mcpnb.simulation.recorded import Arrived, Ended, GaveUp, Happened, Paused, Rang, Recorded, Resumed
 from mcpnb.simulation.run import Run
 
 Choice = str | Strategy | type[Strategy] | StrategySpec
@@ -136,6 +136,10 @@ class _Replay:
         self._ledger = Ledger(self._names, np.array([each.at - begin for each in arrivals], np.float64))
         self._seen: list[tuple[float, str, str]] = []
         self._open: set[int] = set()
+        # Attempts whose servers ask something, by call and number; their ids once they were sent.
+        self._asking: dict[tuple[int, int], int | None] = {
+            (self._numbers[each.call], each.number): None for each in events if isinstance(each, Paused)
+        }
         self._strategy = str(brain.strategy)
         for order, event in enumerate(events):
             self._plan(event, order)
@@ -150,6 +154,8 @@ class _Replay:
             self._agenda.at(
                 event.at, lambda now: self._carry_out(self._brain.on_cancel(call, now), now), order
             )
+        elif isinstance(event, Paused | Resumed):
+            self._agenda.at(event.at, lambda now: self._ask(event, now), order)
         elif not isinstance(event, Ended):
             self._agenda.at(event.at, lambda now: self._carry_out(event.tell(self._brain), now), order)
 
@@ -176,6 +182,13 @@ class _Replay:
         number = self._numbers[arrived.request.id]
         self._open.add(number)
         self._carry_out(self._brain.submit(arrived.request._replace(id=number), now), now)
+
+    def _ask(self, event: Paused | Resumed, now: float) -> None:
+        """A question comes, or is done with; unless its attempt was not sent, this time."""
+        attempt = self._asking.get((self._numbers[event.call], event.number))
+        if attempt is not None:
+            tell = self._brain.on_paused if isinstance(event, Paused) else self._brain.on_resumed
+            self._carry_out(tell(attempt, now), now)
 
     def _ring(self, due: float, now: float) -> None:
         if due != self._due:  # another time was asked for since
@@ -208,6 +221,8 @@ class _Replay:
 
     def _send(self, attempt: Attempt, now: float) -> None:
         self._decisions.sent(attempt.request, attempt.number, attempt.server)
+        if self._asking and (attempt.request, attempt.number) in self._asking:
+            self._asking[attempt.request, attempt.number] = attempt.id
         answer = self._answers.to(attempt, now)
         if answer is None:
             return

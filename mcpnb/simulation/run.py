@@ -6,20 +6,22 @@ Arrays and plain numbers; frames and pictures are made elsewhere.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcpnb.model import OUTCOMES
+from mcpnb.model import OUTCOMES, AttemptRecord
 from mcpnb.simulation.ledger import Ledger
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+_NONE = dict[int, tuple[AttemptRecord, ...]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +56,9 @@ class Run:
     """Why the scenario has no steady state: its figures depend on its length. Empty when it is stable."""
     in_flight_after: int = 0
     """Leases that were still out when everything had ended; anything but 0 is a bug."""
+    told: Mapping[int, tuple[AttemptRecord, ...]] = field(default_factory=_NONE)
+    """Number of a call, warm-up included → its attempts, `sent_at` seconds after the call came: a sample of
+    those calls that were sent more than once, or waited for a free server."""
 
     @classmethod
     def of(
@@ -84,6 +89,7 @@ class Run:
             events=events,
             instability=instability,
             in_flight_after=in_flight_after,
+            told=seen.told.calls,
         )
 
     def __repr__(self) -> str:

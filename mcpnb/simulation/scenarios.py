@@ -9,7 +9,7 @@ happen between seconds 20 and 40 of 60. Everything protective is off, so that a 
 Two things hold in all of them. `latency`, which sends everybody to whoever was quickest, overloads that one
 under any load worth balancing, fault or not. Strategies that keep calls together by a key (`rendezvous`,
 `bounded_hash`) need keys: `resilience=mcpnb.Resilience(affinity=50)` gives them fifty; without, all calls
-share one, and one server gets them all.
+share one, and one server gets them all, or with `bounded_hash` as many as it may.
 """
 
 from __future__ import annotations
@@ -110,9 +110,9 @@ def black_hole(servers: int = 10, *, load: float = 0.7, resilience: Resilience |
     """One server of many fails every call at once for 20 seconds.
 
     It shows that fast is not well: a server that fails in a millisecond is always idle. So
-    `least_request`, `p2c` and everybody who counts calls in flight feed it more than its share; `random`
-    and `round_robin` lose just their tenth. `peak_ewma` counts a failure as slow, `thompson` learns of
-    it, and both lose a handful. A circuit breaker ends it for all of them.
+    `least_request`, `p2c` and whoever counts calls in flight and nothing else feed it more than its
+    share; `random` and `round_robin` lose just their tenth. `peak_ewma`, `prequal` and `c3` count a failure
+    as slow, `thompson` learns of it, and all four lose few. A circuit breaker ends it for everybody.
 
     Args:
         servers: How many.
@@ -135,9 +135,10 @@ def flapping(
     """Some servers crash and come back, over and over, half of the time each, for 20 seconds.
 
     It shows what coming and going costs. A crash fails the calls that were out there: the longer a
-    strategy's lines, the more of them, so `random` and `weighted` lose twice as many as `least_request`,
-    `round_robin` is in between, and `latency`, which herds, loses fifty times as many. `peak_ewma` and
-    `thompson` shun for a while who has just failed, and lose fewest. No strategy avoids it: retries do.
+    strategy's lines, the more of them, so `random` and `weighted` lose about three times as many as
+    `least_request`, `round_robin` is in between, and `latency`, which herds, loses fifty times as many.
+    `peak_ewma` and `thompson` shun for a while who has just failed, and lose fewest. No strategy avoids it:
+    retries do.
 
     Args:
         servers: How many.
@@ -207,8 +208,8 @@ def regional(
     It shows distance against capacity. Blind strategies, and those that look at the calls in flight
     alone, pay the long way for two calls of three. `nearest` stays at home, and pays for that while home
     is small: its p95 doubles, since it spills over by how many servers are left there, not by how long
-    their lines are. `thompson` and `prequal` find out by latency what is near and what is full; `latency`
-    finds out too, and herds until the near servers are the slow ones.
+    their lines are. `thompson`, `c3` and `prequal` find out by latency what is near and what is full;
+    `latency` finds out too, and herds until the near servers are the slow ones.
 
     Args:
         servers: How many in each region.

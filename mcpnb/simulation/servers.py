@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal, get_args
 
 from mcpnb.model import Endpoint
-from mcpnb.simulation.service import Service
+from mcpnb.simulation.service import Service, is_number
 
 Discipline = Literal["fcfs", "ps"]
 """`fcfs`: workers take one call each, the others wait in line; `ps`: all calls share the workers equally."""
@@ -22,6 +22,7 @@ class SimServer:
 
     Raises:
         ValueError: For a number out of its bounds. The message names the field.
+        TypeError: For a service that is no distribution.
     """
 
     name: str
@@ -52,6 +53,11 @@ class SimServer:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("a server needs a name")
+        if not callable(getattr(self.service, "sample", None)):
+            raise TypeError(
+                f"{self.name}: service must be a distribution, such as mcpnb.service.exponential(0.1),"
+                f" not {self.service!r}"
+            )
         if self.discipline not in get_args(Discipline):
             raise ValueError(
                 f"{self.name}: discipline must be one of {', '.join(get_args(Discipline))},"
@@ -134,14 +140,14 @@ class At:
     """All is as it was at the start, and it takes calls; other changes named here come on top."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.t < math.inf:
+        if not (is_number(self.t) and 0 <= self.t < math.inf):
             raise ValueError(f"t must be a number of at least 0, not {self.t!r}")
         if self.leave + self.crash + (self.join or self.recover) > 1:
             raise ValueError(f"{self.server}: it cannot go and come at the same time")
         if not self.words:
             raise ValueError(f"At({self.t:g}, {self.server!r}) changes nothing: name what changes")
         for name, value in (("slow", self.slow), ("latency_ms", self.latency_ms)):
-            if value is not None and not 0 < value < math.inf:
+            if value is not None and not (is_number(value) and 0 < value < math.inf):
                 raise ValueError(f"{self.server}: {name} must be a number above 0, not {value!r}")
         if self.slow is not None and self.latency_ms is not None:
             raise ValueError(f"{self.server}: slow and latency_ms are two ways to say one thing: give one")
@@ -186,13 +192,23 @@ _PROPERTIES = ("service", "workers", "rtt", "error_rate", "fail_time", "weight",
 """What a change may set and a server has, under the same names."""
 
 
+_NUMBERS = (
+    "workers", "max_in_flight", "max_queue", "weight", "priority", "error_rate", "fail_time", "timeout",
+    "rtt",
+)  # fmt: skip
+
+
 def _check_bounds(of: SimServer | At) -> None:
     """The bounds that a server's properties and their changes share; None is within all of them."""
     name = of.name if isinstance(of, SimServer) else of.server
+    for field in _NUMBERS:
+        value = getattr(of, field, None)
+        if value is not None and not is_number(value):
+            raise ValueError(f"{name}: {field} must be a number, not {value!r}")
     for field, least in (("workers", 1), ("max_in_flight", 1), ("max_queue", 0)):
         value = getattr(of, field, None)
-        if value is not None and value < least:
-            raise ValueError(f"{name}: {field} must be at least {least}, not {value!r}")
+        if value is not None and (value < least or value % 1):
+            raise ValueError(f"{name}: {field} must be a whole number of at least {least}, not {value!r}")
     if of.weight is not None and not 0 < of.weight < math.inf:
         raise ValueError(f"{name}: weight must be a number above 0, not {of.weight!r}")
     if of.error_rate is not None and not 0 <= of.error_rate <= 1:

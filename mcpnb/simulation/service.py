@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Protocol
+from numbers import Real
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ class Deterministic:
     mean: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.mean < math.inf:
+        if not (is_number(self.mean) and 0 <= self.mean < math.inf):
             raise ValueError(f"x must be a number of at least 0, not {self.mean!r}")
 
     def sample(self, rng: np.random.Generator, count: int) -> Times:  # noqa: ARG002 - nothing is left to chance
@@ -190,6 +191,11 @@ def empirical(samples: Sequence[float] | Times) -> Empirical:
     return Empirical(tuple(float(sample) for sample in samples))
 
 
+def is_number(value: object) -> bool:
+    """Whether it can be calculated with: of Python or of NumPy, and no truth value."""
+    return isinstance(value, Real) and not isinstance(cast("object", value), bool)
+
+
 def _positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
+    if not (is_number(value) and 0 < value < math.inf):
         raise ValueError(f"{name} must be a number above 0, not {value!r}")

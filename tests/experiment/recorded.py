@@ -7,7 +7,7 @@ import itertools
 import threading
 from typing import Any
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 
 import mcpnb
@@ -51,6 +51,11 @@ def server(name: str) -> MCPServer:
     @made.resource("docs://{page}")
     def page(page: str) -> str:
         return f"{page} at {name}"
+
+    @made.tool()
+    async def turn(page: str, context: Context) -> str:
+        await context.notify_resource_updated(f"docs://{page}")
+        return page
 
     @made.prompt()
     def greet(who: str) -> str:

@@ -91,9 +91,9 @@ def test_other_nonsense_is_refused_by_name(fleet):
     target = fleet(("a", 0.02))
     with pytest.raises(TypeError, match="workload must be"):
         compare(target, ["first"], workload={"rate": 3})
-    with pytest.raises(ValueError, match="repeats must be at least 1"):
+    with pytest.raises(ValueError, match="repeats must be a whole number of at least 1"):
         compare(target, ["first"], workload=WORKLOAD, repeats=0)
-    with pytest.raises(ValueError, match="blocks must be at least 1"):
+    with pytest.raises(ValueError, match="blocks must be a whole number of at least 1"):
         compare(target, ["first"], workload=WORKLOAD, blocks=0)
     with pytest.raises(ValueError, match="executor= spreads simulations"):
         compare(target, ["first"], workload=WORKLOAD, executor=object())

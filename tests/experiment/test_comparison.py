@@ -18,9 +18,11 @@ from mcpnb.experiment.rows import BlockRow, CallRow
 WORKLOAD = Workload(tool="weather.forecast", rate=20.0, requests=240)
 
 
-def comparison(latencies, *, blocks=12, workload=WORKLOAD, outcome=lambda name, i: "ok", warmup=0, seed=0):
-    """A comparison from strategy → latencies in ms, sent at 20/s."""
-    calls, turns = [], []
+def comparison(
+    latencies, *, blocks=12, turns=None, workload=WORKLOAD, outcome=lambda name, i: "ok", warmup=0, seed=0
+):
+    """A comparison from strategy → latencies in ms, sent at 20/s; in as many turns as blocks, or fewer."""
+    calls, rows = [], []
     for name, values in latencies.items():
         n = len(values)
         for i, latency in enumerate(values):
@@ -44,10 +46,10 @@ def comparison(latencies, *, blocks=12, workload=WORKLOAD, outcome=lambda name, 
                     i < warmup,
                 )
             )
-        for block in range(blocks):
-            base = n / 20 / blocks
-            turns.append(BlockRow(name, block, 0, 0, block * base, block * base, base, base))
-    return Comparison.from_rows(calls, turns, strategies=tuple(latencies), workload=workload, seed=seed)
+        for block in range(blocks if turns is None else turns):
+            base = n / 20 / (turns or blocks)
+            rows.append(BlockRow(name, block, 0, 0, block * base, block * base, base, base))
+    return Comparison.from_rows(calls, rows, strategies=tuple(latencies), workload=workload, seed=seed)
 
 
 def noisy(mean, *, n=240, spread=0.1, seed=0):
@@ -233,6 +235,18 @@ def test_equal_strategies_are_seldom_told_apart():
         same = {name: noisy(50, n=120, seed=10 * trial + k) for k, name in enumerate("abcd")}
         told += any("above" in words or "that of" in words for words in comparison(same, seed=trial).verdict)
     assert told <= 4
+
+
+def test_batches_of_a_run_that_are_too_short_to_stand_for_themselves_are_not_judged():
+    """Slow calls in stretches of 40, and 12 batches of 50: chance, which they take for a difference."""
+    stretches = {name: np.repeat(noisy(50, n=15, seed=k), 40) for k, name in enumerate("ab")}
+    found = comparison(stretches, turns=1)
+    assert found.leaning == {"a", "b"}
+    assert "one run is too short to tell" in found.verdict.tolist()
+    assert not found.paired["conclusive"].any()
+    assert any("Give repeats=8" in note for note in found.notes)
+    assert not comparison({name: noisy(50, n=600, seed=k) for k, name in enumerate("ab")}, turns=1).leaning
+    assert not comparison(stretches).leaning  # turns of their own: between them the servers ran dry
 
 
 def test_a_p99_of_few_calls_is_called_a_hint():

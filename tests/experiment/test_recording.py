@@ -69,7 +69,7 @@ def test_frames_say_what_was_recorded(lines, tmp_path):
     assert found.calls["latency_ms"].gt(0).all()
     assert found.servers["server"].tolist() == ["a", "b"]
     assert found.servers["calls"].sum() == 6
-    assert set(found.tools["tool"]) == {"add", "echo", "refuse", "die", "wait"}
+    assert set(found.tools["tool"]) == {"add", "echo", "refuse", "die", "wait", "turn"}
     assert found.tools["calls"].sum() == 5
     assert found.notes == ()
     assert repr(found).startswith("<Recording made.jsonl: 6 calls at 2 servers in ")
@@ -106,7 +106,7 @@ def test_servers_that_join_or_change_while_it_runs_are_in_it(tmp_path):
         f.remove("late")
     found = Recording.load(tmp_path / "x.jsonl")
     assert found.servers["server"].tolist() == ["a", "late"]
-    assert found.servers.set_index("server").loc["late", "tools"] == 5
+    assert found.servers.set_index("server").loc["late", "tools"] == 6
 
 
 def test_calls_at_once_are_a_whole_line_each(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 import mcpnb
@@ -233,3 +235,44 @@ def test_latencies_are_waited_for_when_asked(tmp_path):
         with pytest.raises(CallTimeout):
             f.options(timeout=0.05).call("add", a=1)
         assert f.calls["outcome"].tolist() == ["timeout"]
+
+
+def heard(f, uris, count, *, then=lambda: None):
+    """The changes that are told after subscribing, until there are so many of them."""
+    told, enough = [], threading.Event()
+
+    def hear(event):
+        told.append((event.server, event.detail))
+        if len(told) == count:
+            enough.set()
+
+    leave = f.on("resource_updated", hear)
+    for uri in uris:
+        f.subscribe(uri)
+    then()
+    assert enough.wait(20)
+    leave()
+    return told
+
+
+@pytest.mark.parametrize("latencies", [False, True])
+def test_changes_of_resources_are_told_again_to_who_subscribes(tmp_path, latencies):
+    path = tmp_path / "changes.jsonl"
+
+    def read_on(f, *turned):
+        for page in turned:
+            f.options(server="a").call("turn", page=page)
+
+    with fleet("a") as f, f.record(path):
+        told = heard(f, ["docs://x", "docs://y"], 3, then=lambda: read_on(f, "x", "y", "x"))
+    assert list(Recording.load(path).updates["uri"]) == [uri for _, uri in told]
+    with mcpnb.replay(path, latencies=latencies) as f:
+        assert heard(f, ["docs://x"], 2) == [("a", "docs://x")] * 2
+        assert heard(f, ["docs://y"], 1) == [("a", "docs://y")]
+        f.unsubscribe("docs://x")
+        f.subscribe("docs://x")  # each is told once
+        assert f.subscribe("docs://z") == "a"
+        events = f.events
+        said = events.loc[events["kind"] == "recording", "detail"].tolist()
+        assert said == ["no change of docs://z was recorded: none will be told"]
+        assert (events["kind"] == "resource_updated").sum() == 3

@@ -103,6 +103,19 @@ def test_intervals_over_ten_blocks_cover_the_truth_about_as_often_as_they_say():
     assert 0.91 <= hits / trials <= 0.99
 
 
+@pytest.mark.parametrize("keeps", [0.0, 0.8, 0.95])
+def test_how_many_calls_lean_on_each_other_is_that_of_an_autoregression(keeps):
+    rng, values = np.random.default_rng(3), np.zeros(40_000)
+    for i, shock in enumerate(rng.normal(0, 1, len(values) - 1)):
+        values[i + 1] = keeps * values[i] + shock
+    assert statistics.leaning_calls(values) == pytest.approx((1 + keeps) / (1 - keeps), rel=0.15)
+
+
+def test_how_calls_lean_is_unknown_of_few_and_nothing_where_all_are_alike():
+    assert math.isnan(statistics.leaning_calls(np.ones(5)))
+    assert statistics.leaning_calls(np.ones(500)) == 1.0
+
+
 def test_jains_index():
     assert statistics.jain(np.array([0.25] * 4)) == pytest.approx(1)
     assert statistics.jain(np.array([1.0, 0, 0, 0])) == pytest.approx(0.25)

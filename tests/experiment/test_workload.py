@@ -8,6 +8,7 @@ import math
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mcpnb.experiment import Workload
@@ -136,6 +137,9 @@ def test_the_first_calls_are_the_warm_up():
         ({"tool": {"a": -1}}, "'a': -1"),
         ({"arguments": []}, "at least one row"),
         ({"arguments": [3]}, "every row must be a dict"),
+        ({"arrivals": np.arange(3.0)}, "a recording, not ndarray"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": None}, "seed must be a whole number"),
     ],
 )
 def test_a_workload_that_cannot_be_is_refused_with_the_field_named(fields, said):
@@ -149,6 +153,24 @@ def test_a_workload_that_cannot_be_is_refused_with_the_field_named(fields, said)
 def test_a_tool_or_arguments_of_another_type_are_a_type_error(fields):
     with pytest.raises(TypeError, match=next(iter(fields))):
         open_loop(**fields)
+
+
+@pytest.mark.parametrize(
+    "arguments", [lambda rng: {}, {"city": lambda: "Oslo"}, {"rows": [{"n": lambda i: i}]}]
+)
+def test_a_function_that_cannot_be_called_is_refused_before_anything_is_sent(arguments):
+    with pytest.raises(TypeError, match=r"called as f\(i, rng\)"):
+        open_loop(arguments=arguments)
+
+
+def test_a_frame_is_told_how_it_becomes_rows():
+    with pytest.raises(TypeError, match=r'to_dict\("records"\)'):
+        open_loop(arguments=pd.DataFrame({"city": ["Oslo"]}))
+
+
+def test_numbers_out_of_an_array_are_as_good_as_pythons():
+    found = open_loop(rate=np.float32(2), requests=np.int64(7), warmup=np.int32(1))
+    assert [type(x) for x in (found.rate, found.requests, found.warmup)] == [float, int, int]
 
 
 def test_it_describes_itself_in_a_line():

@@ -13,7 +13,10 @@ MODEL = service.deterministic(1.0)
     ("properties", "message"),
     [
         ({"name": ""}, "needs a name"),
-        ({"workers": 0}, "a: workers must be at least 1"),
+        ({"workers": 0}, "a: workers must be a whole number of at least 1"),
+        ({"workers": 1.5}, "a: workers must be a whole number of at least 1"),
+        ({"workers": "2"}, "a: workers must be a number"),
+        ({"weight": True}, "a: weight must be a number"),
         ({"discipline": "lifo"}, "a: discipline must be one of fcfs, ps"),
         ({"rtt": -1}, "a: rtt must be"),
         ({"error_rate": 1.1}, "a: error_rate must lie between 0 and 1"),
@@ -26,6 +29,11 @@ MODEL = service.deterministic(1.0)
 def test_a_server_out_of_bounds_names_the_field(properties, message):
     with pytest.raises(ValueError, match=message):
         SimServer(**{"name": "a", "service": MODEL, **properties})
+
+
+def test_a_number_is_no_service_and_says_what_would_be():
+    with pytest.raises(TypeError, match=r"a: service must be a distribution, such as mcpnb\.service"):
+        SimServer("a", 0.1)
 
 
 def test_resilience_of_another_type_is_refused():

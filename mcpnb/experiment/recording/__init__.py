@@ -22,7 +22,13 @@ be killed at any time; what a killed one leaves unfinished is at most its last l
              one per call, written when it is over, its attempts in the order in which they ended; `kind` is
              tool, resource, prompt or completion; `answer` is the MCP result; `request` is what else the
              caller asked for (server, tags, timeout, priority, ...)
+    update   {"type": "update", "at", "server", "uri"}: the server told of a change of a resource that the
+             client was subscribed to
     end      {"type": "end", "at", "calls"}: it was stopped, not cut off
+
+Who subscribes to a resource in a replay is told of its recorded changes, each once and in their order: at
+their times from the beginning of the replay, those that are over at once; without latencies, all at once.
+Where none was recorded an event `recording` says so. Progress, and what servers log, is not recorded.
 
 Known secrets of the configuration read ••• wherever they stand: in arguments, answers, errors, listings.
 """

@@ -92,7 +92,7 @@ class Player:
         return ServerConfig(
             seen.name,
             "in-process",
-            target=server_of(seen, self.answer),
+            target=server_of(seen, self.answer, self._changes(seen.name)),
             timeout=seen.fields.number_or_none("timeout"),
             region=endpoint.region,
             tags=endpoint.tags,
@@ -103,6 +103,11 @@ class Player:
             rate_limit=endpoint.rate_limit,
             replicas=seen.fields.text_or_none("replicas"),
         )
+
+    def _changes(self, server: str) -> list[tuple[float, str]]:
+        """(seconds from the beginning, URI) of every change that the server told of."""
+        told = (update for update in self._recording.contents.updates if update.server == server)
+        return [(update.at if self._latencies else 0.0, update.uri) for update in told]
 
     def serve(self, client: MultiServerClient, *, at: float) -> None:
         """Answer a client's calls from now on; `at` is Unix time, for what there is to say first."""

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcpnb.errors import RecordingError
 from mcpnb.experiment.recording.answers import canonical, digest
@@ -19,7 +19,7 @@ from mcpnb.experiment.recording.stated import Stated, parse
 from mcpnb.experiment.recording.tap import VERSION
 from mcpnb.model import OUTCOMES, Endpoint, ServerState
 
-__all__ = ["KINDS", "Contents", "Names", "SeenServer", "endpoint_of", "lines", "scan"]
+__all__ = ["KINDS", "Contents", "Names", "SeenServer", "Update", "endpoint_of", "lines", "scan"]
 
 KINDS = ("tool", "resource", "prompt", "completion")
 
@@ -56,6 +56,15 @@ class SeenServer:
     """Kind → name or URI → the item as in MCP."""
 
 
+class Update(NamedTuple):
+    """A change of a resource that somebody was subscribed to, as its server told of it."""
+
+    at: float
+    """Seconds from the beginning of the recording."""
+    server: str
+    uri: str
+
+
 @dataclass(slots=True)
 class Columns:
     """One value per call, and per attempt."""
@@ -90,6 +99,8 @@ class Contents:
     errors: Names = field(default_factory=Names)
     asked: dict[bytes, array[int]] = field(default_factory=dict[bytes, "array[int]"])
     """Digest of a question → the calls that asked it. Plain arrays: the collector has no work with them."""
+    updates: list[Update] = field(default_factory=list[Update])
+    """In their order."""
     ended: bool = False
     """Whether it says that it was stopped."""
     torn: bool = False
@@ -163,6 +174,8 @@ def _take(contents: Contents, stated: Stated, offset: int, number: int) -> None:
         _server(contents, stated)
     elif kind == "group":
         contents.groups[stated.whole("group")] = stated.texts("servers")
+    elif kind == "update":
+        contents.updates.append(Update(stated.number("at"), stated.text("server"), stated.text("uri")))
     elif kind == "end":
         contents.ended = True
     else:

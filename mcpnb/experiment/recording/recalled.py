@@ -46,7 +46,7 @@ class RecordedCall:
 
     @property
     def latency(self) -> float:
-        """Seconds from its arrival to its end."""
+        """Seconds from its arrival to its end, without those in which a person was asked something."""
         return self.stated.number("latency")
 
     @property
@@ -138,7 +138,9 @@ class RecordedCall:
         attempt = record.attempt
         sent_at = arrived + pace * (attempt.sent_at - self.at)
         moved = attempt._replace(request=request.id, sent_at=sent_at, queued=pace * attempt.queued)
-        return record._replace(attempt=moved, latency=pace * record.latency)
+        return record._replace(
+            attempt=moved, latency=pace * record.latency, asked=0.0
+        )  # nobody is asked again
 
 
 def _attempt(stated: Stated, of: RecordedCall) -> AttemptRecord:
@@ -157,7 +159,13 @@ def _attempt(stated: Stated, of: RecordedCall) -> AttemptRecord:
         why=stated.text("why", "first"),
         saw=tuple(_seen(stated, pair) for pair in stated.items("saw")),
     )
-    return AttemptRecord(attempt, stated.outcome(), stated.number("latency"), stated.text("error", ""))
+    return AttemptRecord(
+        attempt,
+        stated.outcome(),
+        stated.number("latency"),
+        stated.text("error", ""),
+        stated.number("asked", 0.0),
+    )
 
 
 def _seen(stated: Stated, pair: object) -> tuple[str, float]:

@@ -158,6 +158,14 @@ class Recording:
         )  # fmt: skip
 
     @cached_property
+    def updates(self) -> pd.DataFrame:
+        """One row per change of a resource that a server told of.
+
+        Columns: `at_s` (seconds from the beginning), `server`, `uri`.
+        """
+        return pd.DataFrame(self._contents.updates, columns=["at_s", "server", "uri"])
+
+    @cached_property
     def tools(self) -> pd.DataFrame:
         """One row per tool and server: `tool, server, title, description, calls` (those that it ended)."""
         counts = self.calls[self.calls["kind"] == "tool"].groupby(["tool", "server"], observed=True).size()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mcpnb.config import ServerConfig
 from mcpnb.errors import RecordingError
+from mcpnb.experiment.recording.news import News
 from mcpnb.experiment.recording.reader import SeenServer
 from mcpnb.model import Event
 
@@ -29,8 +30,14 @@ Answer = Callable[[str], Awaitable[object]]
 """What the server of that name answers to the call that is being routed."""
 
 
-def server_of(seen: SeenServer, answer: Answer) -> object:
-    """The stand-in for a server. Made here, so that only a replay imports the SDK."""
+def server_of(seen: SeenServer, answer: Answer, changes: Sequence[tuple[float, str]]) -> object:
+    """The stand-in for a server. Made here, so that only a replay imports the SDK.
+
+    Args:
+        seen: What the recording says of it.
+        answer: What it answers.
+        changes: Of resources, that it tells of: seconds from the beginning, and which.
+    """
     from mcp_types import Prompt, Resource, ResourceTemplate, Tool  # noqa: PLC0415 - as said
 
     from mcpnb.connection import Connection, Listing, Understudy  # noqa: PLC0415 - as said
@@ -41,7 +48,6 @@ def server_of(seen: SeenServer, answer: Answer) -> object:
         templates=_items(seen, "templates", ResourceTemplate),
         prompts=_items(seen, "prompts", Prompt),
     )
-    there = any(seen.listing.values()) or seen.state in {"connected", "degraded", "draining"}
 
     class RecordedConnection(Connection):
         """A server of a recording. It is there if it ever was; else it says why it was not."""
@@ -56,8 +62,15 @@ def server_of(seen: SeenServer, answer: Answer) -> object:
             self.server_version = seen.fields.text_or_none("version")
             self.completes = seen.fields.flag("completes")
             self.listing = listing
+            self._news = News(
+                changes,
+                self.on_resource,
+                unchanged=lambda uri: self._tell(
+                    "recording", f"no change of {uri} was recorded: none will be told"
+                ),
+            )
             self._enter("connecting")
-            if there:
+            if _was_there(seen):
                 self.connected_at = time.time()
                 self._tell("tools_changed", f"{len(listing.tools)} tools")
                 self._enter("connected")
@@ -78,10 +91,19 @@ def server_of(seen: SeenServer, answer: Answer) -> object:
             return cast("T", await answer(self.name))
 
         async def subscribe(self, uri: str) -> None:
-            """Nothing changes in a recording."""
+            """Have the recorded changes told; says so where there are none."""
+            self._subscribed[uri] = None
+            self._news.follow(uri)
 
         async def unsubscribe(self, uri: str) -> None:
-            """As `subscribe`."""
+            """Tell no more of a resource."""
+            self._subscribed.pop(uri, None)
+            self._news.leave(uri)
+
+        async def close(self) -> None:
+            """Tell nothing more."""
+            await self._news.close()
+            await super().close()
 
     class RecordedServer(Understudy):
         """The server of a recording."""
@@ -92,6 +114,10 @@ def server_of(seen: SeenServer, answer: Answer) -> object:
             return RecordedConnection(config, on_change=on_change, rng=rng)
 
     return RecordedServer()
+
+
+def _was_there(seen: SeenServer) -> bool:
+    return any(seen.listing.values()) or seen.state in {"connected", "degraded", "draining"}
 
 
 def _items(seen: SeenServer, kind: str, model: Any) -> tuple[Any, ...]:

@@ -31,12 +31,23 @@ if TYPE_CHECKING:
 __all__ = ["VERSION", "RecordingTap"]
 
 VERSION = 1
-"""Of the file's format. It grows when an older reader would misunderstand a newer file."""
+"""Of the file's format. It grows when an older reader would misunderstand a newer file.
+
+It did not for `asked` (of calls and attempts): latencies are without it, as they always were of recordings in
+which nobody was asked, so that an older reader takes no person's time for a server's.
+"""
 
 _CHANGES = frozenset({"server_state", "tools_changed"})
 _REQUEST = Request(0, "", ())
 _NO_DEMAND = Requirement()
-_ATTEMPT: dict[str, Any] = {"queued": 0.0, "hedge": False, "why": "first", "saw": [], "error": ""}
+_ATTEMPT: dict[str, Any] = {
+    "queued": 0.0,
+    "hedge": False,
+    "why": "first",
+    "saw": [],
+    "error": "",
+    "asked": 0.0,
+}
 
 
 class RecordingTap:
@@ -88,6 +99,9 @@ class RecordingTap:
             self.calls += self._open
 
     def _happened(self, event: Event) -> None:
+        if event.kind == "resource_updated":
+            now = self._at(self._client.taps.now())
+            self._write({"type": "update", "at": now, "server": event.server, "uri": event.detail})
         connection = self._client.members.connections.get(event.server or "")
         if event.kind in _CHANGES and connection is not None:
             self._server(connection)
@@ -98,6 +112,7 @@ class RecordingTap:
         """A recording that fails must not cost the calls: it stops, and says so."""
         if not self._open:
             return
+        self._secrets |= self._client.access.hidden  # those of before stay secret, too
         try:
             self._writer.write(discreet(line, self._secrets))
         except OSError as error:
@@ -166,6 +181,7 @@ class RecordingTap:
         call, outcome = finish.call, finish.outcome
         last = call.answered or (call.ended[-1] if call.ended else None)
         group = self._group(call.request.servers)
+        total = (call.arrived if call.finished is None else call.finished) - call.arrived
         line: dict[str, Any] = {
             "type": "call",
             "call": self.calls + 1,
@@ -174,7 +190,7 @@ class RecordingTap:
             "name": question.name,
             "arguments": plain(question.arguments),
             "group": group,
-            "latency": _seconds((call.arrived if call.finished is None else call.finished) - call.arrived),
+            "latency": _seconds(total - call.stood),
             "outcome": outcome.kind,
             "server": last.attempt.server if last else None,
         }
@@ -184,7 +200,12 @@ class RecordingTap:
             line["error"] = dump_error(outcome.error)
         line["attempts"] = [self._attempt(record, question.name) for record in call.ended]
         line["request"] = _request(call.request, question.name)
-        rest = {"stage": call.stage, "excluded": dict(call.excluded), "out_of": call.out_of}
+        rest: dict[str, Any] = {
+            "stage": call.stage,
+            "excluded": dict(call.excluded),
+            "out_of": call.out_of,
+            "asked": _seconds(call.stood),
+        }
         line |= {key: value for key, value in rest.items() if value}
         return {**line, "looked_at": call.looked_at} if call.looked_at else line
 
@@ -202,6 +223,7 @@ class RecordingTap:
             "why": attempt.why,
             "saw": plain(attempt.saw),
             "error": record.error,
+            "asked": _seconds(record.asked),
         }
         if attempt.tool != name:
             stated["tool"] = attempt.tool
