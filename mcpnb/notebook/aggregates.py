@@ -13,7 +13,7 @@ from mcpnb.notebook import servers as table
 from mcpnb.notebook import svg
 from mcpnb.notebook.attribution import answer_html, givers
 from mcpnb.notebook.cards import card, head, introduce
-from mcpnb.notebook.disagreements import FIELDS, disagreements_html
+from mcpnb.notebook.disagreements import FIELDS, disagreements_html, rounded
 from mcpnb.notebook.markup import (
     Column,
     bundle,
@@ -28,6 +28,7 @@ from mcpnb.notebook.markup import (
 )  # fmt: skip
 from mcpnb.notebook.markup import table as html_table
 from mcpnb.notebook.palette import SERVERS
+from mcpnb.notebook.value_text import value_text
 
 if TYPE_CHECKING:
     from mcpnb.aggregation import Disagreement, Option
@@ -173,7 +174,6 @@ def aggregate_text(aggregate: Aggregate) -> str:
     a = aggregate
     answered = f"{len(a.results)} of {len(a.sources)} servers"
     top = f"{visible(a.tool)} from {answered}, fused by {a.method}, confidence {percent(a.confidence)}"
-    shown = a.value if isinstance(a.value, str) else compact(a.value)
     rows = [
         (
             s.server,
@@ -187,10 +187,10 @@ def aggregate_text(aggregate: Aggregate) -> str:
     heads = ("server", "outcome", "latency", "confidence", "error")
     sources = table.text_table(heads, rows, right=frozenset({2, 3}))
     split = [_split(conflict) for conflict in a.conflicts[:FIELDS]]
-    return "\n".join([top, visible(shorten(shown, _TEXT_LIMIT), lines=True), sources, *split])
+    return "\n".join([top, value_text(a.value), sources, *split])
 
 
 def _split(conflict: Disagreement) -> str:
     said = shorten(compact(dict(conflict.values)), 200)
-    chosen = shorten(compact(conflict.chosen), 60)
+    chosen = shorten(compact(rounded(conflict.chosen)), 60)
     return f"they disagree on {visible(conflict.key or 'the answer')}: {visible(said)} → {visible(chosen)}"

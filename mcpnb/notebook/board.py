@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,14 @@ from mcpnb.metrics import Columns, Series, quantile, series, summarise
 from mcpnb.metrics.summary import answered
 from mcpnb.model import USABLE_STATES, Event, ServerStatus
 from mcpnb.notebook import servers, svg
+from mcpnb.notebook.login.words import login_event, login_lines, logins_text
 from mcpnb.notebook.markup import Column, cut, escape, join, name, number, visible
 from mcpnb.notebook.markup import rate as per_second
 from mcpnb.notebook.markup import table as html_table
 from mcpnb.notebook.palette import SERVERS, Palette
+
+if TYPE_CHECKING:
+    from mcpnb.auth import LoginRow
 
 BUCKETS: Final = 60
 _RATE_SPAN: Final = 10.0
@@ -54,6 +58,8 @@ class Moment:
     """Seconds that the window covers."""
     note: str = ""
     """A line of HTML about what was done last."""
+    logins: Sequence[LoginRow] = ()
+    """How the servers know us."""
 
 
 def clock_time(at: float) -> str:
@@ -78,7 +84,7 @@ def board_html(moment: Moment, *, palette: Palette = SERVERS, foot: str = "", li
     below = f'<span>{moment.note}</span><span class="mcpnb-dim">{foot}</span>'
     return (
         f'<section class="mcpnb-card mcpnb-top">{_head(moment, columns, sum(rates.values()))}'
-        f"{_table(moment.statuses, known, palette, live=live)}"
+        f"{_table(moment, known, palette, live=live)}"
         f'<div class="mcpnb-foot">{below}</div></section>'
         f"{_charts(moment, cut_up, declared, palette)}{_events(moment.events)}"
     )
@@ -118,14 +124,15 @@ def figures(
     return known
 
 
-def _table(
-    statuses: Sequence[ServerStatus], known: Mapping[str, servers.Figures], palette: Palette, *, live: bool
-) -> str:
-    compact = len(statuses) > servers.LONG
+def _table(moment: Moment, known: Mapping[str, servers.Figures], palette: Palette, *, live: bool) -> str:
+    compact, logins = len(moment.statuses) > servers.LONG, login_lines(moment.logins, moment.now)
     rows = [
-        servers.live_row(status, known.get(status.server, servers.NOTHING), palette, compact=compact)
-        for status in statuses
-    ]
+        servers.live_row(
+            status, known.get(status.server, servers.NOTHING), palette, compact=compact,
+            login=logins.get(status.server, ""),
+        )
+        for status in moment.statuses
+    ]  # fmt: skip
     heads: Sequence[Column] = servers.LIVE_COLUMNS
     if live:  # the place of the buttons, which are widgets and lie over the table
         heads, rows = (*heads, Column("")), [[*row, ""] for row in rows]
@@ -274,6 +281,8 @@ def event_look(event: Event) -> servers.Look:
     if event.kind == "breaker_state":
         shown = servers.look(servers.BREAKERS, state_of(event) or "state")
         return shown._replace(word=f"breaker {shown.word}")
+    if event.kind == "auth":
+        return login_event(event.data.get("state"))
     return _KINDS.get(event.kind) or servers.Look("•", event.kind.replace("_", " "), "dim")
 
 
@@ -316,7 +325,8 @@ def board_text(moment: Moment) -> str:
     """The same in plain text."""
     head = f"{moment.title}: {servers.summary(moment.statuses)}, strategy {moment.strategy}"
     lines = [_event_text(event) for event in reversed(_told(moment.events))]
-    return visible("\n".join([head, servers.servers_text(moment.statuses), *lines]), lines=True)
+    logins = filter(None, [logins_text(moment.logins, moment.now)])
+    return visible("\n".join([head, servers.servers_text(moment.statuses), *logins, *lines]), lines=True)
 
 
 def _event_text(event: Event) -> str:

@@ -96,7 +96,7 @@ def cell_of_now() -> Cell:
 
 def _kernel() -> Any:
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = getattr(ipython, "get_ipython", lambda: None)()  # not there while it is being imported
     return getattr(shell, "kernel", None)
 
 

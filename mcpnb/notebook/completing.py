@@ -175,7 +175,7 @@ def _offer(begun: str, words: Iterable[str], kind: str) -> Offer | None:
 def install() -> None:
     """Have the notebook's completer ask here, too. Once is enough, twice is fine."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = getattr(ipython, "get_ipython", lambda: None)()
     completer = getattr(shell, "Completer", None)
     if shell is None or completer is None or _installed(completer):
         return

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import ServerStatus
@@ -21,6 +21,9 @@ from mcpnb.notebook.cells import PAGE, without_kernel
 from mcpnb.notebook.face import Controls, Face, Panel
 from mcpnb.notebook.markup import bundle, escape
 from mcpnb.notebook.pulse import TIMERS, Pulse, Scheduler
+
+if TYPE_CHECKING:
+    from mcpnb.auth import LoginRow
 
 __all__ = ["Dashboard", "FleetView", "Panel"]
 
@@ -32,8 +35,11 @@ _DEEDS: Final[Mapping[str, tuple[str, str]]] = {
     "Reconnect": ("reconnect", "reconnected"),
     "Reset": ("reset", "takes calls again"),
     "Trip": ("trip", "gets no calls"),
+    "Log in": ("login", "waits for you below"),
 }
 """What the button in a server's row may be for → the fleet's verb, and what is said when it is done."""
+_OURS: Final[Mapping[str, str]] = {"login": "log_in"}
+"""Verbs of a cell → what a dashboard does instead: it shows the login itself."""
 _LINES: Final = 20
 """Lines of code that are kept of what was done."""
 _STAMP: Final = "<!--stamp-->"
@@ -84,6 +90,14 @@ class FleetView(Protocol):
 
     def reset(self, name: str) -> object:
         """Close a server's circuit breaker."""
+        ...
+
+    def login_rows(self) -> Sequence[LoginRow]:
+        """How the servers know us."""
+        ...
+
+    def log_in(self, server: str) -> object:
+        """Begin a login that the dashboard shows."""
         ...
 
     def panels(self) -> Sequence[Panel]:
@@ -149,6 +163,7 @@ class Dashboard:
             now=self._clock(),
             span=self._window,
             note=self._note,
+            logins=view.login_rows(),
         )
 
     def snapshot(self, why: str = "") -> dict[str, str]:
@@ -184,7 +199,7 @@ class Dashboard:
         if body != self._sent:
             self._sent = body
             face.show(body.replace(_STAMP, f"as of {clock_time(moment.now)}"))
-        face.follow(moment.strategy, moment.statuses)
+        face.follow(moment.strategy, moment.statuses, moment.logins)
 
     def _complain(self, error: BaseException | None) -> None:
         """Show an error below the board; None takes the last one away."""
@@ -219,7 +234,7 @@ class Dashboard:
 
     def _do(self, control: Any, deed: str, server: str) -> None:
         method, done = _DEEDS[deed]
-        act: Callable[[str], object] = getattr(self._view, method)
+        act: Callable[[str], object] = getattr(self._view, _OURS.get(method, method))
         self._act(control, lambda: act(server), f"{server} {done}", f"fleet.{method}({server!r})")
 
     def _did_as_code(self, code: str) -> None:

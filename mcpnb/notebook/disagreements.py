@@ -47,7 +47,7 @@ def disagreements_html(conflicts: Sequence[Disagreement]) -> str:
     rows = [
         [
             cut(c.key, _CELL) if c.key else "the answer",
-            f"<b>{_html(c.chosen)}</b>",
+            f"<b>{_html(rounded(c.chosen))}</b>",
             *([_said(c, server) for server in said] if apart else [_together(c)]),
             number_line(c.values, c.chosen),
             "" if math.isnan(c.spread) else percent(c.spread),
@@ -57,6 +57,13 @@ def disagreements_html(conflicts: Sequence[Disagreement]) -> str:
     if not any(row[-2] for row in rows):
         columns, rows = columns[:-2], [row[:-2] for row in rows]
     return table(columns, rows, row_heads=True, kind="mcpnb-said")
+
+
+def rounded(value: object) -> object:
+    """What was chosen, for people: a mean has more digits than anybody said."""
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    return float(f"{value:.6g}")
 
 
 def in_words(value: object) -> str:

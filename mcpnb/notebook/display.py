@@ -15,9 +15,9 @@ from mcpnb.notebook.aggregates import aggregate_bundle
 from mcpnb.notebook.cards import card, head, introduce
 from mcpnb.notebook.directories import backends_html, backends_text
 from mcpnb.notebook.explain import explanation_bundle, reasons_html
+from mcpnb.notebook.login.words import login_lines, logins_text
 from mcpnb.notebook.markup import (
     bundle,
-    compact,
     duration,
     escape,
     name,
@@ -28,8 +28,10 @@ from mcpnb.notebook.markup import (
 from mcpnb.notebook.markup import table as html_table
 from mcpnb.notebook.media import block_html, block_text, text_html
 from mcpnb.notebook.palette import SERVERS
+from mcpnb.notebook.value_text import value_text
 
 if TYPE_CHECKING:
+    from mcpnb.auth import LoginRow
     from mcpnb.discovery import BackendStatus
     from mcpnb.result import Result
 
@@ -41,10 +43,11 @@ _TEXT_LIMIT: Final = 2_000
 
 def fleet_html(
     statuses: Sequence[ServerStatus], *, title: str = "fleet", strategy: str = "",
-    directories: Sequence[BackendStatus] = (),
+    directories: Sequence[BackendStatus] = (), logins: Sequence[LoginRow] = (), now: float = 0.0,
 ) -> str:  # fmt: skip
     """The servers' table with what is wrong with those that are down, and where they are discovered."""
-    rows = [table.static_row(status, SERVERS) for status in statuses]
+    known = login_lines(logins, now)
+    rows = [table.static_row(status, SERVERS, known.get(status.server, "")) for status in statuses]
     shown = html_table(table.STATIC_COLUMNS, rows, caption="Servers", row_heads=True, kind="mcpnb-servers")
     pills = (escape(table.summary(statuses)), f"strategy {escape(strategy)}" if strategy else "")
     return card(head(name(title), pills), shown, table.troubles(statuses), backends_html(directories))
@@ -52,22 +55,24 @@ def fleet_html(
 
 def fleet_text(
     statuses: Sequence[ServerStatus], *, title: str = "fleet", strategy: str = "",
-    directories: Sequence[BackendStatus] = (),
+    directories: Sequence[BackendStatus] = (), logins: Sequence[LoginRow] = (), now: float = 0.0,
 ) -> str:  # fmt: skip
     """The same for viewers without HTML."""
     how = f", strategy {strategy}" if strategy else ""
     top = f"{visible(title)}: {table.summary(statuses)}{how}"
-    return "\n".join(filter(None, (top, table.servers_text(statuses), backends_text(directories))))
+    below = (table.servers_text(statuses), logins_text(logins, now), backends_text(directories))
+    return "\n".join(filter(None, (top, *below)))
 
 
 def fleet_bundle(
-    title: str, strategy: str, statuses: Sequence[ServerStatus], directories: Sequence[BackendStatus] = ()
-) -> dict[str, str]:
-    """The MIME bundle of a fleet."""
-    return bundle(
-        fleet_html(statuses, title=title, strategy=strategy, directories=directories),
-        fleet_text(statuses, title=title, strategy=strategy, directories=directories),
-    )
+    title: str, strategy: str, statuses: Sequence[ServerStatus], directories: Sequence[BackendStatus] = (),
+    logins: Sequence[LoginRow] = (), now: float = 0.0,
+) -> dict[str, str]:  # fmt: skip
+    """The MIME bundle of a fleet; `now` (Unix seconds) is what logins last from."""
+    shown: Any = {
+        "title": title, "strategy": strategy, "directories": directories, "logins": logins, "now": now,
+    }  # fmt: skip
+    return bundle(fleet_html(statuses, **shown), fleet_text(statuses, **shown))
 
 
 # -- result
@@ -132,13 +137,11 @@ def result_text(result: Result) -> str:
     """The same for viewers without HTML."""
     state = "ok" if result.ok else "tool error"
     attempts = f", {result.attempts} attempts" if result.attempts > 1 else ""
-    value = result.value
-    shown = value if isinstance(value, str) else compact(value)
     beside = " ".join(filter(None, map(block_text, result.content)))
     head = f"{result.tool} from {result.server}: {state}, {duration(result.latency)}{attempts}"
     lines = [
         visible(head),
-        visible(shorten(shown, _TEXT_LIMIT), lines=True),
+        value_text(result.value),
         visible(shorten(beside, _TEXT_LIMIT)),
     ]
     return "\n".join(line for line in lines if line)

@@ -125,7 +125,7 @@ def diagnose(facts: Facts) -> Findings:
 
 def _in_kernel() -> bool:
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = getattr(ipython, "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None) is not None
 
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mcpnb.model import ServerStatus
 from mcpnb.notebook import servers
 from mcpnb.notebook.knobs import Knobs
+from mcpnb.notebook.login.words import OPEN
 from mcpnb.notebook.markup import cut, escape, style
+
+if TYPE_CHECKING:
+    from mcpnb.auth import LoginRow
 
 _FIRST_ROW: Final = 82
 """Pixels from the top of the dashboard to the first row of the table, as the style sheet lays them out."""
@@ -47,6 +51,7 @@ DEEDS: Final[Mapping[str, str]] = {
     "Reconnect": "Reconnect {} now instead of waiting for the next attempt",
     "Reset": "Close the circuit breaker of {} and forget what it counted",
     "Trip": "Open the circuit breaker of {}: no calls until it is probed or reset",
+    "Log in": "Log in at the authorization server of {}",
 }
 """What the button in a server's row may be for, and its tooltip."""
 
@@ -120,15 +125,18 @@ class Face:
         lines = "\n".join(map(escape, code))
         self._code.value = _card(f"{head}<pre>{lines}</pre>", "mcpnb-code") if self._coded.value else ""
 
-    def follow(self, strategy: str, statuses: Sequence[ServerStatus]) -> None:
+    def follow(
+        self, strategy: str, statuses: Sequence[ServerStatus], logins: Sequence[LoginRow] = ()
+    ) -> None:
         """Bring the controls in line with the fleet. Sends nothing when they are."""
+        logged = {row.server: row.state for row in logins}
         self._knobs.follow(strategy)
         self._follow_panels()
         compact = len(statuses) > servers.LONG
         row = servers.COMPACT_ROW if compact else servers.ROW
         shown: list[Any] = []
         for place, status in enumerate(statuses):
-            deed = _deed(status, compact=compact)
+            deed = _deed(status, logged.get(status.server, ""), compact=compact)
             if deed:
                 top = _FIRST_ROW + place * row + (row - _BUTTON) // 2
                 shown.append(self._placed(status.server, deed, top))
@@ -241,8 +249,12 @@ def _card(html: str, kind: str = "") -> str:
     return f'<div class="mcpnb"><section class="mcpnb-card {kind}">{html}</section></div>'
 
 
-def _deed(status: ServerStatus, *, compact: bool) -> str:
+def _deed(status: ServerStatus, login: str, *, compact: bool) -> str:
     """What the button in a server's row is for; empty where there is none. Long tables have urgent ones."""
+    if login == "logging_in":
+        return ""  # its card stands below
+    if login in OPEN and not servers.usable(status):
+        return "Log in"
     if not servers.usable(status):
         return "" if status.state == "draining" else "Reconnect"
     if status.breaker in {"open", "half_open"}:

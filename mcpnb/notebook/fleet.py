@@ -22,6 +22,9 @@ from mcpnb.notebook.conflicts import ConflictVerbs, conflicts_panel
 from mcpnb.notebook.directories import directories_panel
 from mcpnb.notebook.documents import Document
 from mcpnb.notebook.future import CallFuture
+from mcpnb.notebook.login.board import logins_panel
+from mcpnb.notebook.login.desk import LoginDesk
+from mcpnb.notebook.login.verbs import LoginVerbs
 from mcpnb.notebook.progress import reporter
 from mcpnb.notebook.questions import DESK, Declined
 from mcpnb.notebook.racing import Race, race_panel, run_race
@@ -68,8 +71,10 @@ def connect(source: Any, *, name: str | None = None, wait: bool = True, **option
             `cache=` (True, seconds or a `CachePolicy`: keep what tools that only read answer); protections:
             `breaker=`, `retry=`, `hedge=`, `panic=`, `outlier=`, `queue=`; where calls come from: `home=`,
             `distances=`; who answers what servers ask: `on_elicit=`, `on_sample=`, `roots=` (a
-            notebook asks its user itself, unless `on_elicit=None`); and config keys for every server
-            (`region=`, `tags=`, `max_in_flight=`, `connections=`, ...). What names mean that
+            notebook asks its user itself, unless `on_elicit=None`; a call's time stands meanwhile, but see
+            `question_timeout=`); how to log in: `auth=` ("oauth" or a
+            `mcpnb.OAuth`), `tokens=` (where logins are kept), `on_login=` (likewise); and config keys
+            for every server (`region=`, `tags=`, `max_in_flight=`, `connections=`, ...). What names mean that
             several servers have: `policy=`, `choices=` (a file that `save` wrote); `pin=` (a file: refuse
             tools that changed).
             `mcpnb.MultiServerClient` documents each.
@@ -179,7 +184,8 @@ class _Verbs:
             tool: What to call.
             rows: A DataFrame (each column is an argument; an empty cell is not given), a list of dicts,
                 single values for a tool with one required argument, or any iterable of these. A generator is
-                pulled no further ahead than a few times `concurrency`.
+                pulled no further ahead than a few times `concurrency`, however slow the servers are. What is
+                held of it are its arguments and answers, packed, and some 80 bytes a row: the frame has them.
             concurrency: Calls at once. Servers' own limits hold besides.
             progress: Show a bar with rows, rate, time left and errors.
             on_error: `record` makes a row that fails a row that says so; `raise` stops at the first.
@@ -345,20 +351,23 @@ def _heard(changes: Mapping[str, Any], before: bool) -> bool:
     return changes["on_progress"] is not None if "on_progress" in changes else before
 
 
-class Fleet(_Verbs, ConflictVerbs):
+class Fleet(_Verbs, ConflictVerbs, LoginVerbs):
     """Many MCP servers behind one set of verbs. Made by `mcpnb.connect`, which documents the arguments.
 
     A context manager; also closed at interpreter exit. Nothing is left behind then.
     """
 
     def __init__(self, source: Any, *, name: str | None = None, wait: bool = True, **options: Any) -> None:
+        self._desk = LoginDesk()
         if cells.in_kernel():
             cells.watch()
             completing.install()
             options.setdefault("on_elicit", DESK.ask)
+            options.setdefault("on_login", self._desk.ask)
         self.client = self._view = MultiServerClient(source, name=name or _name_of(source), **options)
         if cells.in_kernel():
             self.client.on("sampling_declined", Declined())
+            self.client.on("auth", self._desk.hear)
             self.client.discovery.ask(discovered.person())
         self._key: object = name or self.client.addresses
         self._closed = False
@@ -368,6 +377,7 @@ class Fleet(_Verbs, ConflictVerbs):
         self._forms: WeakSet[ToolForm] = WeakSet()
         self._recordings: set[LiveRecording] = set()
         if previous := _fleets.get(self._key):
+            self.client.access.inherit(previous.client.access)
             previous.close()
         _alive.add(id(self))
         self._unregister = get_portal().register(self.client.aclose)
@@ -595,10 +605,11 @@ class Fleet(_Verbs, ConflictVerbs):
         is reported once, as a warning and as an event.
 
         Args:
-            kind: `server_state`, `breaker_state`, `outlier`, `tools_changed`, `conflict`, `fallback`, ...;
-                `*` for all that `events` shows. `call_finished` comes at the end of each call, its `data`
-                saying call, tool, outcome, latency and queued in seconds, attempts, hedges, cached and error.
-                Only those who ask for it by name get it, and `events` does not keep it: `calls` does.
+            kind: `server_state`, `breaker_state`, `outlier`, `tools_changed`, `conflict`, `fallback`, ...; an
+                unknown one is an error that lists them. `*` is all that `events` shows. `call_finished` comes
+                at the end of each call, its `data` saying call, tool, outcome, latency and queued in seconds,
+                attempts, hedges, cached and error. Only those who ask for it by name get it, and `events`
+                does not keep it: `calls` does.
             callback: Gets an `Event` with `at` (Unix time), `kind`, `server`, `detail` and `data`.
         """
         return self.client.on(kind, callback)
@@ -629,9 +640,9 @@ class Fleet(_Verbs, ConflictVerbs):
         return form
 
     def panels(self) -> list[Panel]:
-        """Further panels for the dashboard: directories, conflicts, a race, where there is one to show."""
+        """Further panels for the dashboard: logins, directories, conflicts, a race, where there are any."""
         directories = directories_panel(self.client.discovery.status)
-        return [directories, conflicts_panel(self), race_panel(self)]
+        return [logins_panel(self), directories, conflicts_panel(self), race_panel(self)]
 
     # -- experiments
 
@@ -701,6 +712,7 @@ class Fleet(_Verbs, ConflictVerbs):
         self._unregister()
         for shown in [*self._dashboards, *self._forms]:  # first: each leaves a last true picture behind
             shown.close()
+        self._desk.close()
         for running in self._recordings:
             running.stop()
         if _fleets.get(self._key) is self:
@@ -733,7 +745,8 @@ class Fleet(_Verbs, ConflictVerbs):
         from mcpnb.notebook import display  # noqa: PLC0415 - only a notebook asks
 
         directories = self.client.discovery.status()
-        return display.fleet_bundle(self.name, self.strategy, self.status(), directories)
+        logins, now = self.login_rows(), time.time()
+        return display.fleet_bundle(self.name, self.strategy, self.status(), directories, logins, now)
 
 
 def _name_of(source: Any) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mcpnb.auth import LOGIN_STATES
 from mcpnb.catalog import KINDS
 from mcpnb.discovery import BackendState, BackendStatus
 from mcpnb.metrics import AttemptLog, EventLog, summarise_window
@@ -24,6 +25,7 @@ from mcpnb.notebook.tables import TEXT, NoTable, records_frame, to_frame
 
 if TYPE_CHECKING:
     from mcpnb.aggregation import Disagreement, FusedRow
+    from mcpnb.auth import LoginRow
     from mcpnb.catalog import Catalog
     from mcpnb.result import Source
 
@@ -35,6 +37,7 @@ __all__ = [
     "discovery_frame",
     "events_frame",
     "latency_frame",
+    "logins_frame",
     "rows_frame",
     "servers_frame",
     "sources_frame",
@@ -53,8 +56,9 @@ def calls_frame(log: AttemptLog) -> pd.DataFrame:
     """One row per attempt, oldest first in the order in which they ended.
 
     Columns: `call`, `attempt` (from 1; 0 where nothing was sent), `started_at` (UTC), `tool`, `server`,
-    `strategy`, `outcome` (always the categories of `model.OUTCOMES`), `latency_ms` (missing when never sent),
-    `queued_ms`, `hedge`, `cached`, `bytes` (0 when unknown), `error` (missing when there was none).
+    `strategy`, `outcome` (always the categories of `model.OUTCOMES`), `latency_ms` (missing when never sent;
+    without the time in which the server waited for a person to answer its questions), `queued_ms`, `hedge`,
+    `cached`, `bytes` (0 when unknown), `error` (missing when there was none).
     """
     c = log.columns()
     # The columns are our own copy: scaled in place, and taken into the frame without another one.
@@ -192,6 +196,22 @@ def discovery_frame(statuses: Sequence[BackendStatus]) -> pd.DataFrame:
             ),
             "changed_at": _moments_of([status.changed_at for status in statuses]),
             "last_error": _texts(status.last_error for status in statuses),
+        }
+    )
+
+
+def logins_frame(rows: Sequence[LoginRow]) -> pd.DataFrame:
+    """One row per server: how it knows us; `expires_at` (UTC) is when the token ends, `scopes` a text."""
+    return pd.DataFrame(
+        {
+            "server": _texts(row.server for row in rows),
+            "issuer": _texts(row.issuer for row in rows),
+            "client": _texts(row.client for row in rows),
+            "state": _category([row.state for row in rows], known=LOGIN_STATES),
+            "scopes": _texts(" ".join(row.scopes) or None for row in rows),
+            "expires_at": _moments_of([row.expires_at for row in rows]),
+            "refreshable": np.array([row.refreshable for row in rows], dtype=bool),
+            "error": _texts(row.error for row in rows),
         }
     )
 

@@ -34,24 +34,25 @@ def prompted(
     ask_secretly: Ask | None = None,
     say: Say = print,
 ) -> Given:
-    """Ask field by field. An empty answer where one is needed declines, Interrupt dismisses the question."""
+    """Ask field by field. An empty answer where one is needed declines.
+
+    Raises:
+        KeyboardInterrupt: The person interrupts the cell instead of answering.
+    """
     say(_head(question))
-    try:
-        if not any(field.required and field.default is None for field in fields):
-            go = "Agree" if not fields else "Answer"
-            if not _agrees(ask(f"{go}? [y/N] ")):
-                return False
-        if question.url is not None:
-            return True
-        answer: dict[str, Any] = {}
-        for field in fields:
-            given = _asked(field, (ask_secretly or _getpass()) if field.secret else ask, say)
-            if given is None and field.required:
-                return False
-            if given is not None:
-                answer[field.name] = given
-    except KeyboardInterrupt:
-        return None
+    if not any(field.required and field.default is None for field in fields):
+        go = "Agree" if not fields else "Answer"
+        if not _agrees(ask(f"{go}? [y/N] ")):
+            return False
+    if question.url is not None:
+        return True
+    answer: dict[str, Any] = {}
+    for field in fields:
+        given = _asked(field, (ask_secretly or _getpass()) if field.secret else ask, say)
+        if given is None and field.required:
+            return False
+        if given is not None:
+            answer[field.name] = given
     return answer
 
 
@@ -72,7 +73,8 @@ def _head(question: Elicitation) -> str:
     )
     return (
         f"{visible(question.server)} asks: {visible(shorten(question.message, _MESSAGE))}{page}\n"
-        "  The words are the server's, and it gets your answer. Empty declines, Interrupt dismisses."
+        "  The words are the server's, and it gets your answer. The call waits for you.\n"
+        "  Empty declines, Interrupt cancels the call."
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -103,12 +104,19 @@ class _Asked:
             self.withdraw(TOO_LATE)
 
     def prompt(self) -> None:
-        """Ask here and now, in the cell that waits."""
+        """Ask here and now, in the cell that waits.
+
+        Raises:
+            KeyboardInterrupt: The cell is interrupted; the question counts as dismissed.
+        """
         if self.answer.done():
             return
         self.withdraw("↓ asked below")
         try:
             in_time = self.settle(prompted(self.question, self.fields))
+        except KeyboardInterrupt:
+            self.settle(None)
+            raise
         except Exception as error:  # noqa: BLE001 - raised where the answer is awaited
             self._fail(error)
         else:
@@ -155,7 +163,11 @@ class Desk:
     # -- cells that wait
 
     def serve(self, call: Future[Any]) -> None:
-        """Wait until the call ends, and ask here what servers ask meanwhile. Interruptible."""
+        """Wait until the call ends, and ask here what servers ask meanwhile.
+
+        Raises:
+            KeyboardInterrupt: The cell is interrupted, in the middle of a question, too.
+        """
         arrived: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         call.add_done_callback(lambda _: arrived.put(None))
         with self._taking(arrived.put):
@@ -168,7 +180,7 @@ class Desk:
                     asked.prompt()
 
     async def attend(self, call: Future[Any]) -> None:
-        """The same for a cell that awaits. Cancelling it cancels the call."""
+        """The same for a cell that awaits. Cancelling it or Interrupt at a prompt cancels the call."""
         loop = asyncio.get_running_loop()
         arrived: asyncio.Queue[_Asked] = asyncio.Queue()
 
@@ -176,7 +188,7 @@ class Desk:
             loop.call_soon_threadsafe(arrived.put_nowait, asked)
 
         with self._taking(take):
-            asking = loop.create_task(_prompt_for(arrived))
+            asking = loop.create_task(_prompt_for(arrived, call))
             try:
                 await _end_of(call).wait()
             except asyncio.CancelledError:
@@ -203,9 +215,24 @@ class Desk:
                 self._scheduler.later(0, asked.show)
 
 
-async def _prompt_for(arrived: asyncio.Queue[_Asked]) -> None:
+async def _prompt_for(arrived: asyncio.Queue[_Asked], call: Future[Any]) -> None:
     while True:
-        (await arrived.get()).prompt()
+        asked = await arrived.get()
+        try:
+            with _interruptible():
+                asked.prompt()
+        except KeyboardInterrupt:  # out of a task it would end the kernel's loop
+            call.cancel()
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Interrupt reaches the prompt of a cell that awaits; the kernel would have it wait for the loop."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end_of(call: Future[Any]) -> asyncio.Event:

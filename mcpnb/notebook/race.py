@@ -7,9 +7,8 @@ how attempts of one call and calls under several strategies are laid out. It sen
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from mcpnb.model import AttemptRecord, Explanation
 from mcpnb.notebook import servers as table
@@ -17,9 +16,6 @@ from mcpnb.notebook import svg
 from mcpnb.notebook.cards import ANSWERED, introduce
 from mcpnb.notebook.markup import count, duration, join, shorten, style
 from mcpnb.notebook.palette import SERVERS
-
-if TYPE_CHECKING:
-    from mcpnb.experiment import Comparison
 
 Ending = Literal["won", "lost", "wasted", "cancelled"]
 
@@ -201,62 +197,3 @@ def _server_row(
     said = join((mine[0].attempt.server, f"⋯ queued {duration(waited)}" if waited > 0 else "", told, took))
     for record in mine:
         yield from _bars(record, e, won, said if record is mine[-1] else "")
-
-
-# -- a comparison: one call of many, the same under each strategy
-
-
-def comparison_html(c: Comparison) -> str:
-    """One call of a comparison under every strategy; empty where no call was made under all of them."""
-    rows = typical_call(c)
-    if not rows:
-        return ""
-    number, lanes = rows[0][1], [_call_lane(*row) for row in rows]
-    title = f"Race: call {count(number)} under every strategy, as slow as only one of 20 is"
-    drawn = svg.race_strip(lanes, title=title)
-    return f'{style()}<div class="mcpnb mcpnb-races"><h4 class="mcpnb-sub">{title}</h4>{drawn}</div>'
-
-
-CallOf = tuple[str, int, str, str, float, int, int]
-"""Strategy, number of the call, server, outcome, seconds, attempts, hedges."""
-
-
-def typical_call(c: Comparison) -> list[CallOf]:
-    """The call that is nearest to every strategy's p95, as each strategy treated it.
-
-    The same call under all of them: it was meant to start at the same time. Warm-ups do not count, nor do
-    calls that some strategy has not.
-    """
-    import numpy as np  # noqa: PLC0415 - the frame's own room is loaded when there is a comparison
-    import pandas as pd  # noqa: PLC0415 - as above
-
-    first = c.counted[c.counted["repeat"] == c.counted["repeat"].min()]
-    first = first.assign(strategy=first["strategy"].astype(str))
-    wide = first.pivot_table(index="i", columns="strategy", values="latency_ms", aggfunc="first").dropna()
-    targets = pd.Series({s: c.points[s]["p95"] for s in c.strategies})
-    if wide.empty or len(wide.columns) < len(c.strategies) or not targets.gt(0).any():
-        return []
-    known = [s for s in c.strategies if targets[s] > 0]
-    off = np.abs(np.log(wide[known].clip(lower=1e-6) / targets[known])).sum(axis=1)
-    number = int(off.idxmin())  # pyright: ignore[reportArgumentType]
-    mine = first[first["i"] == number].drop_duplicates("strategy").set_index("strategy")
-    return [_call_of(s, number, mine.loc[s].to_dict()) for s in c.strategies]
-
-
-def _call_of(strategy: str, number: int, row: Mapping[str, Any]) -> CallOf:
-    server = row["server"]
-    name = server if isinstance(server, str) else ""
-    counts = int(row["attempts"]), int(row["hedges"])
-    return strategy, number, name, str(row["outcome"]), float(row["latency_ms"]) / 1e3, *counts
-
-
-def _call_lane(
-    strategy: str, _: int, server: str, outcome: str, seconds: float, attempts: int, hedges: int
-) -> svg.Lane:
-    how: Ending = "won" if outcome in ANSWERED else "lost"
-    more = f"{attempts} attempts" if attempts > 1 else ""
-    hedged = f"{hedges} hedge{'s' * (hedges != 1)}" if hedges else ""
-    ended = _WORDS["won"] if how == "won" else str(table.look(table.OUTCOMES, outcome))
-    text = join((server or "nobody", ended, duration(seconds), more, hedged))
-    end = seconds if math.isfinite(seconds) else 0.0
-    return svg.Lane(strategy, [svg.Bar(0.0, end, SERVERS.accent(server), how, text)])

@@ -127,9 +127,11 @@ def who(status: ServerStatus, palette: Palette, *, compact: bool = False) -> str
     return f'<span class="mcpnb-who"{title}>{swatch}{name(status.server)}</span>{about}'
 
 
-def state_cell(status: ServerStatus, *, compact: bool = False) -> str:
-    """Symbol and word, and below them why the server is down."""
+def state_cell(status: ServerStatus, *, compact: bool = False, login: str = "") -> str:
+    """Symbol and word, and below them who is logged in (HTML), else why the server is down."""
     shown = state_look(status).html
+    if login and not compact:
+        return f"{shown}{login}"
     if usable(status) or not status.last_error or compact:
         return shown
     why = escape(status.last_error)
@@ -174,12 +176,14 @@ LIVE_COLUMNS: Final = (
 STATIC_COLUMNS: Final = (*_COLUMNS, Column("Calls", numeric=True), *_LATENCIES, Column("Breaker"))
 
 
-def live_row(status: ServerStatus, figures: Figures, palette: Palette, *, compact: bool = False) -> list[str]:
-    """The cells of `LIVE_COLUMNS`."""
+def live_row(
+    status: ServerStatus, figures: Figures, palette: Palette, *, compact: bool = False, login: str = ""
+) -> list[str]:
+    """The cells of `LIVE_COLUMNS`; `login` is HTML for the second line of its state."""
     words = f"p95 of {status.server} over the window, now {number(figures.p95_ms, 2)} ms"
     return [
         who(status, palette, compact=compact),
-        state_cell(status, compact=compact),
+        state_cell(status, compact=compact, login=login),
         load_cell(status, palette),
         rate(figures.rate),
         number(figures.p50_ms, 2),
@@ -190,11 +194,11 @@ def live_row(status: ServerStatus, figures: Figures, palette: Palette, *, compac
     ]
 
 
-def static_row(status: ServerStatus, palette: Palette) -> list[str]:
-    """The cells of `STATIC_COLUMNS`."""
+def static_row(status: ServerStatus, palette: Palette, login: str = "") -> list[str]:
+    """The cells of `STATIC_COLUMNS`; `login` as for a live one."""
     return [
         who(status, palette),
-        state_look(status).html,
+        f"{state_look(status).html}{login}",
         load_cell(status, palette),
         count(status.calls),
         number(status.p50_ms, 2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .lab import CHROMIUM, LabPage, Theme, running_browser, running_lab, write_notebook
+from .lab import CHROMIUM, LabPage, LabServer, Theme, running_browser, running_lab, write_notebook
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -22,6 +23,8 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if call.when == "call":
         item.stash[_FAILED] = report.failed
+        if (module := item.getparent(pytest.Module)) is not None:
+            module.stash[_FAILED] = report.failed or module.stash.get(_FAILED, False)
     return report
 
 
@@ -61,26 +64,39 @@ def artefacts(tmp_path_factory) -> Path:
 @pytest.fixture
 def lab_page(lab_server, browser, artefacts, request):
     """`lab_page(cells or notebook path, theme="light", width=1100)` → an open `LabPage`; several are fine."""
+    with _opening(lab_server, browser, artefacts, request.node) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def shared_page(lab_server, browser, artefacts, request):
+    """The same for pages that all tests of a module share."""
+    with _opening(lab_server, browser, artefacts, request.node) as open_page:
+        yield open_page
+
+
+@contextlib.contextmanager
+def _opening(server: LabServer, browser, artefacts: Path, node: pytest.Item | pytest.Collector):
     pages = []
-    stem = re.sub(r"\W+", "-", request.node.name).strip("-")
+    stem = re.sub(r"\W+", "-", node.name).strip("-")
 
     def open_page(content: Sequence[str] | Path, *, theme: Theme = "light", width: int = 1100) -> LabPage:
         name = f"{stem}-{len(pages)}.ipynb"
         if isinstance(content, Path):
-            shutil.copy(content, lab_server.folder / name)
+            shutil.copy(content, server.folder / name)
         else:
-            write_notebook(lab_server.folder / name, content)
+            write_notebook(server.folder / name, content)
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
         pages.append(page)
         lab = LabPage(page, f"{stem}-{theme}", artefacts)
-        lab.open(lab_server, name)
+        lab.open(server, name)
         return lab
 
     yield open_page
-    failed = request.node.stash.get(_FAILED, False)
+    failed = node.stash.get(_FAILED, False)
     for number, page in enumerate(pages):
         if failed:
             page.screenshot(path=artefacts / f"{stem}-failed-{number}.png")
         page.close()
     if pages:
-        lab_server.end_kernels()
+        server.end_kernels()

@@ -81,6 +81,8 @@ _QUIET = rf"""() => {{
   return performance.now() - window.quietSince > 700;
 }}"""
 
+_WORN = "theme => document.body.dataset.jpThemeLight === String(theme === 'light')"
+
 _BOTTOM = f"""() => {{
   for (const part of document.querySelectorAll('{_PANEL} .jp-WindowedPanel-outer')) part.scrollTop = 0;
   return Math.max(0, ...[...document.querySelectorAll('{_PANEL} .jp-Cell')]
@@ -307,6 +309,18 @@ class LabPage:
         """The menu's Interrupt Kernel."""
         self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
         self.page.get_by_role("menuitem", name="Interrupt Kernel").click()
+
+    def wear(self, theme: Theme) -> None:
+        """Change the page's theme, as a person's system does in the evening; pictures are named after it."""
+        self.page.emulate_media(color_scheme=theme)
+        self.page.wait_for_function(_WORN, arg=theme, timeout=20_000)
+        self._name = f"{self._name.removesuffix('-light').removesuffix('-dark')}-{theme}"
+
+    def shots(self, name: str = "") -> None:
+        """A picture in each theme; the page then wears the other one than before."""
+        self.shot(name)
+        self.wear("light" if self._name.endswith("-dark") else "dark")
+        self.shot(name)
 
     def shot(self, name: str = "") -> Path:
         """A picture of the whole notebook; `MCPNB_ARTEFACTS` names the folder that keeps it."""

@@ -57,15 +57,16 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_what_a_person_touches_has_labels_and_contrast(lab_page, axe, theme):
-    page = lab_page(CELLS, theme=theme)
+def test_what_a_person_touches_has_labels_and_contrast(lab_page, axe):
+    page = lab_page(CELLS)
     cells = page.run_all(timeout=120)
     assert {cell.source: cell.error for cell in cells if cell.error} == {}
     page.output(3).get_by_text("p95").first.wait_for(timeout=30_000)
-    page.shot()
     page.page.evaluate(axe)
     outputs = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea-output"
-    found = page.page.evaluate(_CHECK, [[[outputs]], _RULES])
-    assert not found, "\n".join(found)
+    for theme in ("light", "dark"):
+        page.wear(theme)
+        page.shot()
+        found = page.page.evaluate(_CHECK, [[[outputs]], _RULES])
+        assert not found, "\n".join(found)
     assert page.console == []

@@ -40,27 +40,25 @@ def run(page, code: str) -> str:
     return page.page.evaluate(_RUN, code).strip()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_interrupt_stops_a_long_map_and_the_next_cell_works(lab_page, theme):
-    page = lab_page([START, MAP, AFTER], theme=theme)
+def test_interrupt_stops_a_long_map_and_the_next_cell_works(lab_page):
+    page = lab_page([START, MAP, AFTER])
     page.start_all()
     bar = page.output(1).get_by_text(re.compile(r"60/400.*3\s+errors"))
     bar.wait_for(timeout=40_000)
-    page.shot("running")
+    page.shots("running")
     page.interrupt()
     page.wait_quiet()
     begun, mapped, after = page.cells()
     assert [cell.error for cell in (begun, mapped, after)] == ["", "", ""]
     assert "interrupted after 60 of 400 rows" in mapped.output
     assert after.output == "400 ['cancelled', 'ok', 'tool_error'] {'n': 4, 'twice': 8}"
-    page.shot("interrupted")
+    page.shots("interrupted")
     assert page.console == []
     run(page, "fleet.close()")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_restart_in_the_middle_of_a_map_leaves_no_process_behind(lab_page, theme):
-    page = lab_page([START, MAP], theme=theme)
+def test_a_restart_in_the_middle_of_a_map_leaves_no_process_behind(lab_page):
+    page = lab_page([START, MAP])
     page.start_all()
     page.output(1).get_by_text(re.compile("60/400")).wait_for(timeout=40_000)
     children = [int(each) for each in page.cells()[0].output.split()]

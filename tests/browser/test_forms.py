@@ -137,18 +137,17 @@ def fill(form) -> None:
     form.get_by_text("must match the pattern").wait_for(state="hidden")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_what_is_filled_in_is_what_the_server_gets(lab_page, theme):
-    page = lab_page([START, "form = fleet.form('trip.book')\nform"], theme=theme)
+def test_what_is_filled_in_is_what_the_server_gets(lab_page):
+    page = lab_page([START, "form = fleet.form('trip.book')\nform"])
     cells = page.run_all()
     assert {cell.source: cell.error for cell in cells if cell.error} == {}
     form = page.output(1)
-    page.shot("empty")
+    page.shots("empty")
     form.get_by_role("button", name="Run", exact=True).click()
     form.get_by_text("nothing was sent").wait_for()
     assert run(page, "print(got)") == "[]"
     fill(form)
-    page.shot("filled")
+    page.shots("filled")
     form.get_by_role("button", name="Run", exact=True).click()
     form.locator(".mcpnb-card").get_by_text("seats").first.wait_for()
     assert json.loads(run(page, GOT.format(count=1))) == ["trip.book", FILLED]
@@ -156,11 +155,11 @@ def test_what_is_filled_in_is_what_the_server_gets(lab_page, theme):
     assert json.loads(run(page, GOT.format(count=2))) == ["trip.book", FILLED]
     form.get_by_role("button", name="Run on all servers").click()
     form.locator(".mcpnb-pill", has_text="2 of 2 servers").first.wait_for()
-    page.shot("answered")
+    page.shots("answered")
     assert page.console == []
     assert run(page, "fleet.close(); print('closed')") == "closed"
     form.locator(".mcpnb-card").get_by_text("its fleet is closed").wait_for()
-    page.shot("closed")
+    page.shots("closed")
 
 
 EVIL_START = """\

@@ -23,6 +23,10 @@ CELLS = [
 DASHBOARD, FORM, RESULT, MAP, PLAYGROUND = range(1, 6)
 
 
+_WRITTEN = """() => [...window.jupyterapp.shell.currentWidget.content.widgets]
+  .at(-1).model.sharedModel.getSource().includes('"least_request"')"""
+
+
 @pytest.fixture(scope="module")
 def lab_server(tmp_path_factory):
     """A Notebook 7 in place of JupyterLab, for this module."""
@@ -65,6 +69,8 @@ def test_all_that_lives_in_jupyterlab_lives_in_notebook_7(lab_page):
     playground.get_by_text("2 repeats, done").wait_for(timeout=20_000)
     playground.get_by_label("least_request").check()
     playground.locator("tbody th", has_text="least_request").wait_for(timeout=15_000)
+    playground.get_by_role("button", name="Code in the next cell").click()
+    page.page.wait_for_function(_WRITTEN, timeout=10_000)
     page.shot()
     assert page.console == []
     assert "closed" in page.page.evaluate(_RUN, "fleet.close(); print('closed')")

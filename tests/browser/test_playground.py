@@ -21,9 +21,8 @@ _UNNAMED = """root => [...root.querySelectorAll('input, select, button, [role=sl
   .map(control => control.outerHTML.slice(0, 200))"""
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_playground_redraws_when_a_control_moves_and_writes_the_next_cell(lab_page, theme):
-    page = lab_page(CELLS, theme=theme, width=1200)
+def test_the_playground_redraws_when_a_control_moves_and_writes_the_next_cell(lab_page):
+    page = lab_page(CELLS, width=1200)
     cells = page.run_all(timeout=60)
     assert {cell.source: cell.error for cell in cells if cell.error} == {}
     panel = page.output(0)
@@ -50,20 +49,20 @@ def test_the_playground_redraws_when_a_control_moves_and_writes_the_next_cell(la
     page.page.keyboard.press("Tab")
     panel.locator("svg text", has_text=re.compile(r"^<b")).first.wait_for(timeout=10_000)
     assert panel.evaluate(_UNNAMED) == []
-    page.shot("tables")
+    page.shots("tables")
 
     panel.get_by_label("Scenario").select_option(label="black_hole · a server fails at once")
     panel.get_by_text("s0 fails every call").wait_for(timeout=10_000)
     panel.get_by_role("button", name="Edit servers").click()
     panel.get_by_role("button", name="Edit faults").click()
 
+    panel.get_by_role("button", name="Show code").click()
+    panel.get_by_text("import mcpnb").wait_for(timeout=10_000)
     panel.get_by_role("button", name="Code in the next cell").click()
-    panel.get_by_text("run any cell and it stands below that one").wait_for(timeout=10_000)
-    page.output(1).click()
-    page.page.keyboard.press("Control+Enter")
-    page.page.wait_for_function(f"({_SOURCES})().length === 3", timeout=10_000)
-    written = page.page.evaluate(_SOURCES)[2]
+    page.page.wait_for_function(f"({_SOURCES})()[1].includes('mcpnb.compare')", timeout=10_000)
+    _, written, last = page.page.evaluate(_SOURCES)
     assert "scenario = mcpnb.scenarios.black_hole()" in written
     assert '"least_request"' in written
-    page.shot()
+    assert last == CELLS[1]
+    page.shots()
     assert page.console == []

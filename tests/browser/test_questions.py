@@ -56,24 +56,23 @@ def run(page, code: str) -> str:
     return page.page.evaluate(_RUN, code).strip()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_form_below_the_cell_answers_a_call_in_the_background(lab_page, theme):
-    page = lab_page([START, "future = fleet.submit('book')\nfuture"], theme=theme)
+def test_a_form_below_the_cell_answers_a_call_in_the_background(lab_page):
+    page = lab_page([START, "future = fleet.submit('book')\nfuture"])
     page.start_all()
     form = page.output(1)
-    form.get_by_text("Which <i>trip</i> shall I book?").wait_for(timeout=30_000)
+    form.get_by_text("Which <i>trip</i> shall I book?").wait_for(timeout=60_000)
     page.wait_quiet()
     accept = form.get_by_role("button", name="Accept")
     form.get_by_label("Where to").fill("X")
     accept.click()
     form.get_by_text("this needs text, at least 2 characters").wait_for()
-    page.shot("asking")
+    page.shots("asking")
     form.get_by_label("Where to").fill("Oslo")
     form.get_by_label("Way").select_option("air")
     accept.click()
     form.locator("p", has_text="travel asked: ✓ answered").wait_for()
     assert run(page, "print(future.result(20).text)") == "2 go to Oslo by air"
-    page.shot("answered")
+    page.shots("answered")
     assert page.console == []
     assert run(page, END) == "closed"
 

@@ -54,11 +54,10 @@ def assert_all_finished(cells):
     assert {cell.source: cell.error for cell in cells if cell.error} == {}
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_run_all_finishes_every_cell_of_a_notebook_with_pasted_scripts(lab_page, theme):
-    page = lab_page(CELLS, theme=theme)
+def test_run_all_finishes_every_cell_of_a_notebook_with_pasted_scripts(lab_page):
+    page = lab_page(CELLS)
     cells = page.run_all()
-    page.shot()
+    page.shots()
     assert_all_finished(cells)
     outputs = [cell.output for cell in cells]
     assert outputs[3].endswith("script done")
@@ -115,17 +114,15 @@ def test_the_doctor_and_a_running_call_show_themselves(lab_page):
         "future = CallFuture('weather.forecast')\n"
         "get_portal().start(future, hangs)\nfuture.report(1, 4, 'reading')\nfuture"
     )
-    for theme in ("light", "dark"):
-        page = lab_page(
-            ["%load_ext mcpnb\nimport asyncio\nfrom mcpnb.portal import get_portal", "%mcp doctor", running],
-            theme=theme,
-        )
-        cells = page.run_all()
-        assert_all_finished(cells)
-        assert "does not need nest-asyncio" in cells[1].output
-        page.output(2).get_by_text("25% reading").wait_for()
-        page.shot(f"running-{theme}")
-        page.output(2).get_by_role("button", name="Stop").click()
-        page.output(2).get_by_text("cancelled after").wait_for()
-        page.shot(f"stopped-{theme}")
-        assert page.console == []
+    page = lab_page(
+        ["%load_ext mcpnb\nimport asyncio\nfrom mcpnb.portal import get_portal", "%mcp doctor", running]
+    )
+    cells = page.run_all()
+    assert_all_finished(cells)
+    assert "does not need nest-asyncio" in cells[1].output
+    page.output(2).get_by_text("25% reading").wait_for()
+    page.shots("running")
+    page.output(2).get_by_role("button", name="Stop").click()
+    page.output(2).get_by_text("cancelled after").wait_for()
+    page.shots("stopped")
+    assert page.console == []

@@ -268,6 +268,16 @@ def test_an_executor_is_refused_in_words(fleet):
         mapped(fleet, "square", [1], executor=object())
 
 
+def test_a_tool_that_nobody_has_is_mapped_over_what_stands_in_for_it(fleet, counted):
+    fleet.fallback("power", ["nowhere", "square"])
+    try:
+        frame = mapped(fleet, "power", [2, 3])
+    finally:
+        fleet.fallback("power", [])
+    assert frame["value"].tolist() == [4, 9]
+    assert counted.asked == [2, 3]
+
+
 def test_an_unknown_tool_is_refused_before_any_row_is_looked_at(fleet):
     def never():
         raise AssertionError

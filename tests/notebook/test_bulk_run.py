@@ -62,7 +62,7 @@ def run(
 ) -> pd.DataFrame:
     made = Settings(progress=False, **given)  # type: ignore[arg-type]
     clock = Ticks() if made.checkpoint else time.monotonic  # with ticks every row or two is kept at once
-    bulk = Bulk(ENTRY, rows_of(rows, ENTRY), servers, made, repeatable=repeatable, clock=clock)
+    bulk = Bulk(ENTRY.name, rows_of(rows, ENTRY), servers, made, repeatable=repeatable, clock=clock)
     return driven(bulk, check)
 
 
@@ -162,7 +162,7 @@ def test_whatever_line_of_ours_an_interrupt_hits_no_row_is_lost_or_half_written(
 
     servers = Servers(bad=[7])
     made = Settings(progress=False, concurrency=3)
-    bulk = Bulk(ENTRY, rows_of([*range(100), 5, 7], ENTRY), servers, made)
+    bulk = Bulk(ENTRY.name, rows_of([*range(100), 5, 7], ENTRY), servers, made)
     before = sys.gettrace()
     try:
         sys.settrace(trace)
@@ -322,7 +322,9 @@ def test_values_come_out_of_a_checkpoint_as_they_went_in(tmp_path_factory, value
     checkpoint = Checkpoint(tmp_path_factory.mktemp("c"), "double")
     row = Ended(0, value, "a", math.nan, 0, "ok", "half \ud800", "{}")
     checkpoint.write([row])
-    (back,) = checkpoint.read()
+    ((part, rows),) = checkpoint.parts()
+    assert rows == [0]
+    (back,) = checkpoint.read(part)
     assert repr(back.value) == repr(value)
     assert back.error == "half ?"
     assert math.isnan(back.latency)
@@ -344,6 +346,15 @@ def test_values_come_out_of_a_checkpoint_as_they_went_in(tmp_path_factory, value
 )
 def test_cells_become_json(cell, json):
     assert plain(cell) == json
+
+
+def test_an_error_of_half_characters_is_a_row_like_any_other():
+    async def ask(row: Row) -> Ended:
+        return Ended(row.place, "\ud800", "alpha", 0.1, 1, "tool_error", "half \ud800", row.key)
+
+    frame = driven(Bulk("double", rows_of([1], ENTRY), ask, Settings(progress=False)), lambda: None)
+    assert frame["error"].tolist() == ["half ?"]
+    assert frame["value"].tolist() == ["\ud800"]
 
 
 def test_an_error_that_is_raised_is_the_servers_own():

@@ -12,6 +12,7 @@ import comm
 import pytest
 from comm.base_comm import BaseComm
 
+from mcpnb.auth import LoginRow
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import Event, ServerStatus
 from mcpnb.notebook.board import board_html, marks_of
@@ -33,6 +34,7 @@ class FakeFleet:
         self.error: Exception | None = None
         self.asked: list[str] = []
         self.extra: list[Panel] = []
+        self.logins: list[LoginRow] = []
         self._calls = itertools.count(1)
 
     @property
@@ -71,6 +73,12 @@ class FakeFleet:
 
     def reset(self, name: str) -> None:
         self.breakers[name] = "closed"
+
+    def login_rows(self) -> list[LoginRow]:
+        return self.logins
+
+    def log_in(self, name: str) -> None:
+        self.asked.append(f"log in {name}")
 
     def panels(self) -> list[Panel]:
         return self.extra
@@ -281,6 +289,22 @@ def test_an_error_while_drawing_is_shown_and_the_next_refresh_is_tried(
 
 
 # -- controls
+
+
+def test_a_server_that_waits_for_a_login_has_a_button_for_it_and_others_have_theirs(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
+) -> None:
+    fleet.down = {"alpha", "beta", "gamma"}
+    fleet.logins = [
+        LoginRow("alpha", "needs_login"), LoginRow("beta", "logging_in"), LoginRow("gamma", "static"),
+    ]  # fmt: skip
+    board = shown(fleet, hand)
+    log_in, reconnect = controls(board)._acts.children
+    assert (log_in.description, reconnect.description) == ("Log in", "Reconnect")
+    assert "login needed" in controls(board)._body.value
+    log_in.click()
+    assert fleet.asked == ["log in alpha"]
+    assert "fleet.login(&#x27;alpha&#x27;)" in controls(board)._body.value
 
 
 def test_choosing_a_strategy_sets_it_and_shows_the_code(

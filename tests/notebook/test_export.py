@@ -199,6 +199,12 @@ def without_kernel() -> tuple[str, str, str]:
     return plain, console, done.stderr
 
 
+def test_of_a_maps_bar_its_end_is_saved_in_words(ran: Ran) -> None:
+    bar = next(each.data for each in outputs(ran.open, "map") if WIDGET in each.get("data", {}))
+    assert re.fullmatch(r"twice: 3/3 rows · [\d.]+ rows/s in [\d.]+ m?s", bar["text/plain"])
+    assert "twice: 3/3 rows" in exported(ran.open, state=False)
+
+
 def test_plain_python_shows_a_line_for_each_live_thing_that_says_what_it_lacks(
     without_kernel: tuple[str, str, str],
 ) -> None:

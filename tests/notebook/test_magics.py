@@ -52,6 +52,12 @@ class FakeFleet:
         self.calls.append(("at", {"server": server}))
         return self
 
+    def login(self, server=None) -> None:
+        self.calls.append(("login", {"server": server}))
+
+    def logout(self, server=None) -> None:
+        self.calls.append(("logout", {"server": server}))
+
     def strategies(self) -> dict[str, str]:
         return {"p2c": "the better of two", "random": "any"}
 
@@ -91,6 +97,15 @@ def test_status_is_the_fleet_itself(magic, fleet, line):
 
 def test_tools_is_the_fleets_table(magic, fleet):
     assert magic("tools") is fleet.tools
+
+
+@pytest.mark.parametrize(
+    ("line", "verb", "server"),
+    [("login", "login", None), ("login my server ", "login", "my server"), ("logout a", "logout", "a")],
+)
+def test_login_and_logout_take_a_servers_name_or_none(magic, fleet, line, verb, server):
+    assert magic(line) is None
+    assert fleet.calls == [(verb, {"server": server})]
 
 
 def test_call_sends_typed_arguments_and_gives_the_result(magic, fleet):
@@ -293,7 +308,7 @@ def words() -> FleetWords:
     ]
     catalog.update("alpha", tools[:1], at=0.0)
     catalog.update("beta", tools, at=0.0)
-    return FleetWords(lambda: catalog, lambda: ["p2c", "random"])
+    return FleetWords(lambda: catalog, lambda: ["p2c", "random"], lambda: ["alpha", "gamma"])
 
 
 @pytest.mark.parametrize(
@@ -304,6 +319,9 @@ def words() -> FleetWords:
         ("a = 1\n%mcp to", ["tools"]),
         ("%mcp strategy r", ["random"]),
         ("%mcp nest o", ["on", "off"]),
+        ("%mcp log", ["login", "logout"]),
+        ("%mcp login al", ["alpha"]),
+        ("%mcp logout ", ["alpha", "gamma"]),
         ("%mcp call we", ["weather.forecast", "weather.current"]),
         ("%mcp frame << call weather.f", ["weather.forecast"]),
         ("%mcp call --all weather.c", ["weather.current"]),

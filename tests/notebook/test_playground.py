@@ -77,7 +77,7 @@ def test_servers_added_one_after_the_other_have_names_of_their_own():
     ("change", "words"),
     [
         (lambda s: st.edit_server(s, 0, name="b"), "servers of one name: b"),
-        (lambda s: st.edit_server(s, 0, workers=0), "workers must be at least 1"),
+        (lambda s: st.edit_server(s, 0, workers=0), "workers must be a whole number of at least 1"),
         (lambda s: st.edit_fault(s, 0, At(1.0, "nobody", crash=True)), "do not exist: nobody"),
         (lambda s: st.edit_fault(s, 0, At(1.0, "a", hang=True)), "give the load a timeout"),
         (lambda s: replace(s, load=Load(0.0, 5.0)), "rate and a length above 0"),
@@ -143,6 +143,13 @@ def test_trouble_lasts_from_the_first_change_for_the_worse_to_the_recovery():
     found = voc.episodes(timeline, 60.0)
     assert [(e.server, e.begin, e.end) for e in found] == [("a", 2.0, 6.0), ("b", 4.0, 60.0)]
     assert [e.words for e in found] == ["9\N{MULTIPLICATION SIGN} as slow", "crashed"]
+
+
+def test_a_time_that_is_named_is_trouble_when_it_is_longer_than_usual():
+    timeline = [At(2.0, "a", latency_ms=900.0), At(6.0, "a", latency_ms=50.0)]
+    (found,) = voc.episodes(timeline, 60.0, {"a": 50.0})
+    assert found == ("a", 2.0, 6.0, "900 ms per call")
+    assert voc.fault_of(timeline[0]) == ("takes (ms)", 900.0)
 
 
 # -- code
@@ -222,8 +229,7 @@ def test_the_source_asks_the_same_question_whatever_it_is(state):
     found = run(f"{cell}\ndef asked(scenario, strategies, **rest): return strategies, rest\nresult = {call}")[
         "result"
     ]
-    compared = found[0] if isinstance(found[0], dict) else {name: spec(name) for name in found[0]}
-    assert compared == state.specs
+    assert [spec(name) for name in found[0]] == list(state.specs.values())
     assert (found[1]["seed"], found[1]["repeats"]) == (state.seed, state.repeats)
 
 

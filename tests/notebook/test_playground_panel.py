@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from html.parser import HTMLParser
 from typing import Any
 
 import comm
@@ -141,7 +142,7 @@ def test_a_first_picture_is_there_with_the_panel(bench):
 
 def test_moving_a_control_redraws_the_picture_with_what_it_says(bench, wire):
     before = bench.picture
-    bench.view._rate.value = 40.0
+    bench.view.load.rate.value = 40.0
     assert bench.panel.state.load.rate == 40.0
     bench.settle()
     assert bench.picture != before
@@ -153,7 +154,7 @@ def test_moving_a_control_redraws_the_picture_with_what_it_says(bench, wire):
 def test_controls_that_move_together_are_simulated_once(bench):
     bench.ran.clear()
     for rate in (21.0, 25.0, 30.0):
-        bench.view._rate.value = rate
+        bench.view.load.rate.value = rate
     bench.settle()
     assert [asked.load.rate for asked in bench.ran] == [30.0]
 
@@ -163,7 +164,7 @@ def test_a_page_that_moves_a_slider_onto_its_step_asks_nothing(bench):
     bench.panel.state = replace(bench.panel.state, load=replace(load, rate=20.3))
     bench.settle()
     bench.ran.clear()
-    bench.view._rate.value = round(20.3 / bench.view._rate.step) * bench.view._rate.step
+    bench.view.load.rate.value = round(20.3 / bench.view.load.rate.step) * bench.view.load.rate.step
     bench.settle()
     assert bench.panel.state.load.rate == 20.3
     assert bench.ran == []
@@ -181,28 +182,31 @@ def test_nothing_is_sent_when_nothing_changed(bench, wire):
 def test_a_scenario_of_the_menu_sets_every_control_and_asks_once(bench):
     bench.ran.clear()
     bench.panel.change(lambda s: replace(s, repeats=1))
-    bench.view._preset.value = "black_hole"
+    bench.view.load.preset.value = "black_hole"
     bench.settle()
     assert [asked.preset for asked in bench.ran] == ["black_hole"]
-    assert bench.view._rate.value == 70.0
-    assert "fails in a millisecond" in bench.view._about.value
+    assert bench.view.load.rate.value == 70.0
+    assert "fails in a millisecond" in bench.view.load.about.value
     assert [choice.name for choice in bench.panel.state.strategies] == ["random", "p2c"]
 
 
 def test_a_ticked_strategy_takes_part_with_controls_for_its_parameters(bench):
-    bench.view._strategies["latency"].value = True
-    assert [knob.description for knob in bench.view._settings.children] == ["latency epsilon", "latency tau"]
-    bench.view._knobs["latency"][1].value = 2.0
+    bench.view.compared.ticks["latency"].value = True
+    assert [knob.description for knob in bench.view.compared.settings.children] == [
+        "latency epsilon",
+        "latency tau",
+    ]
+    bench.view.compared.knobs["latency"][1].value = 2.0
     bench.settle()
     assert "latency(tau=2)" in bench.picture
-    bench.view._strategies["latency"].value = False
-    assert bench.view._settings.children == ()
+    bench.view.compared.ticks["latency"].value = False
+    assert bench.view.compared.settings.children == ()
 
 
 def test_protections_are_toggled(bench):
-    bench.view._protections["retry"].value = True
+    bench.view.compared.protections["retry"].value = True
     assert bench.panel.state.resilience.retry is not None
-    bench.view._protections["retry"].value = False
+    bench.view.compared.protections["retry"].value = False
     assert bench.panel.state == state()
 
 
@@ -254,13 +258,13 @@ def test_a_value_that_cannot_be_is_refused_in_one_line_and_taken_back(bench):
     assert "servers of one name: b" in bench.view._trouble.value
     assert bench.view._trouble.layout.display is None
     assert name.value == "a"
-    bench.view._seed.value = 5
+    bench.view.load.seed.value = 5
     assert bench.view._trouble.layout.display == "none"
 
 
 def test_every_control_has_a_label_that_says_what_it_is_about(bench):
     bench.view._fold_servers.value = bench.view._fold_faults.value = True
-    bench.view._strategies["peak_ewma"].value = True
+    bench.view.compared.ticks["peak_ewma"].value = True
     for kind in ("value", "options"):
         for widget in controls(bench.view.root):
             if hasattr(widget, kind) and hasattr(widget, "description") and type(widget).__name__ != "HTML":
@@ -276,31 +280,61 @@ def controls(widget: Any) -> Iterator[Any]:
         yield from controls(child)
 
 
-def test_the_code_button_shows_the_source_escaped(wire):
+def test_show_code_shows_the_source_escaped_and_it_follows_the_state(wire):
+    bench = Bench(replace(state(), timeline=()))
+    source = bench.view.source
+    assert (source.shown.layout.display, source.shown.value) == ("none", "")
+    bench.panel.change(lambda s: replace(s, servers=(replace(s.servers[0], name=EVIL), *s.servers[1:])))
+    assert source.shown.value == ""  # out of sight nothing is sent
+    source.toggle.value = True
+    assert "mcpnb.compare(" in source.shown.value
+    assert "<img" not in source.shown.value
+    assert source.shown.layout.display is None
+    bench.view.load.seed.value = 77
+    assert "seed=77" in source.shown.value
+    source.toggle.value = False
+    assert source.shown.layout.display == "none"
+
+
+class Button(HTMLParser):
+    """The one button of some HTML."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.attributes: dict[str, str | None] = {}
+        self.feed(markup)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "button":
+            self.attributes = dict(attrs)
+
+
+def test_the_source_goes_into_the_next_cell_by_the_pages_own_commands(wire):
     bench = Bench(replace(state(), timeline=()))
     bench.panel.change(lambda s: replace(s, servers=(replace(s.servers[0], name=EVIL), *s.servers[1:])))
-    bench.view._code.click()
-    shown = bench.view._source.value
-    assert "mcpnb.compare(" in shown
-    assert "<img" not in shown
-    assert bench.view._source.layout.display is None
+    assert "<img" not in bench.view.source.button.value
+    button = Button(bench.view.source.button.value).attributes
+    assert button["data-commandlinker-command"] == "apputils:run-all-enabled"
+    asked = json.loads(button["data-commandlinker-args"] or "")
+    assert asked["args"] == {"text": bench.panel.code}
+    assert asked["commands"][-1] == "notebook:replace-selection"
 
 
-def test_the_source_is_handed_to_the_cell_that_runs_next(bench, monkeypatch):
-    import IPython
+def test_what_has_no_source_leaves_a_button_that_says_why(wire):
+    class Own:
+        mean = 0.1
 
-    class Shell:
-        kernel = object()
-        written: list[str] = []  # noqa: RUF012 - one shell for the test
+        def sample(self, rng):
+            return 0.1
 
-        def set_next_input(self, text: str) -> None:
-            self.written.append(text)
-
-    shell = Shell()
-    monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
-    bench.view._code.click()
-    assert shell.written == [bench.panel.code]
-    assert "run any cell" in bench.view._source.value
+    bench = Bench(replace(state(), timeline=()))
+    bench.view.source.toggle.value = True
+    odd = replace(bench.panel.state.servers[0], service=Own())
+    bench.panel.change(lambda s: replace(s, servers=(odd, *s.servers[1:])))
+    button = Button(bench.view.source.button.value).attributes
+    assert "disabled" in button
+    assert "there is no source for" in (button["title"] or "")
+    assert "there is no source for" in bench.view.source.shown.value
 
 
 # -- pace
@@ -371,7 +405,7 @@ def test_a_live_comparison_stands_beside_the_simulated_one(wire):
     progress = [s["value"] for s in wire if "<progress" in str(s.get("value", ""))]
     assert "halfway &lt;img" in progress[0]
     assert (bench.view._live.disabled, bench.view._stop.layout.display) == (False, "none")
-    bench.view._seed.value = 7
+    bench.view.load.seed.value = 7
     bench.settle()
     assert "before the last change" in bench.picture
     assert "mcpnb-ring" not in bench.picture
@@ -407,9 +441,9 @@ def test_closing_leaves_no_widget_no_thread_and_no_picture_to_come(wire):
 
     bench = Bench()
     bench.view._fold_servers.value = bench.view._fold_faults.value = True
-    bench.view._strategies["latency"].value = True
-    bench.view._strategies["latency"].value = False
-    bench.view._rate.value = 33.0
+    bench.view.compared.ticks["latency"].value = True
+    bench.view.compared.ticks["latency"].value = False
+    bench.view.load.rate.value = 33.0
     bench.panel.close()
     gc.collect()
     assert list(widgets.values()) == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
+from typing import NamedTuple
 
 import pytest
 from jupyter_client.manager import start_new_kernel
@@ -114,9 +116,10 @@ def test_where_no_answer_is_needed_a_person_is_asked_whether_to_give_one(said, g
     assert Person(said, "y").answer(TRIP, FIELDS[-1:]) == given
 
 
-def test_interrupt_dismisses_the_question():
-    assert Person(KeyboardInterrupt).answer(TRIP) is None
-    assert Person("Oslo", KeyboardInterrupt).answer(TRIP) is None
+@pytest.mark.parametrize("before", [(), ("Oslo",)])
+def test_interrupt_is_no_answer_but_the_end_of_the_cell(before):
+    with pytest.raises(KeyboardInterrupt):
+        Person(*before, KeyboardInterrupt).answer(TRIP)
 
 
 def test_a_page_to_visit_is_shown_and_agreed_to_and_nothing_opens_it():
@@ -369,6 +372,13 @@ forgiving = fleet.options(raise_on_error=False)
 LAST = "print(fleet.events.kind.iloc[-1], '|', fleet.events.detail.iloc[-1])"
 
 
+class Slowly(NamedTuple):
+    """An answer that somebody takes their time for."""
+
+    text: str
+    seconds: float
+
+
 class Kernel:
     """A kernel with a person in front of it, who types what the test says."""
 
@@ -389,8 +399,11 @@ class Kernel:
             given = left.pop(0)
             if given is KeyboardInterrupt:
                 self._manager.interrupt_kernel()
-            else:
-                self._client.input(given)
+                return
+            if isinstance(given, Slowly):
+                time.sleep(given.seconds)
+                given = given.text
+            self._client.input(given)
 
         def keep(message):
             kind, content = message["header"]["msg_type"], message["content"]
@@ -437,12 +450,26 @@ def test_a_cell_that_waits_for_a_call_in_any_way_is_asked_with_prompts(kernel, w
     assert kernel.prompts == ["Name (text): "]
 
 
-@pytest.mark.parametrize(
-    ("answer", "why"), [("", "declined"), (KeyboardInterrupt, "dismissed")], ids=["empty", "interrupt"]
-)
-def test_a_cell_can_decline_and_dismiss_and_the_event_tells(kernel, answer, why):
-    assert "booked" not in kernel.run(WAYS["a call"], answer)
-    assert kernel.run(LAST).strip() == f"elicitation_declined | it asked 'Which city?': {why}"
+def test_a_cell_can_decline_and_the_event_tells(kernel):
+    assert "booked" not in kernel.run(WAYS["a call"], "")
+    assert kernel.run(LAST).strip() == "elicitation_declined | it asked 'Which city?': declined"
+
+
+ENDED = "except (KeyboardInterrupt, asyncio.CancelledError):\n    print('interrupted')"
+
+
+@pytest.mark.parametrize("way", ["a call", "an awaited call"])
+def test_interrupt_at_a_question_cancels_the_call_and_the_fleet_goes_on(kernel, way):
+    assert "interrupted" in kernel.run(f"try:\n    {WAYS[way]}\n{ENDED}", KeyboardInterrupt)
+    assert kernel.run("print(fleet.calls.outcome.iloc[-1])").strip() == "cancelled"
+    assert "booked Oslo" in kernel.run(WAYS["a call"], "Oslo")
+
+
+def test_the_time_of_a_call_stands_while_somebody_types(kernel):
+    hasty = WAYS["a call"].replace("forgiving", "forgiving.options(timeout=1.0)")
+    assert "booked Oslo" in kernel.run(hasty, Slowly("Oslo", 1.5))
+    row = "last = fleet.calls.iloc[-1]; print(last.outcome, last.latency_ms < 1000)"
+    assert kernel.run(row).strip() == "ok True"
 
 
 def test_a_notebook_that_is_run_without_a_person_declines_at_once_and_says_why(kernel):

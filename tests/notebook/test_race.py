@@ -11,9 +11,6 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import ToolAnnotations
 
 import mcpnb
-from mcpnb.experiment import Workload
-from mcpnb.experiment.comparison import Comparison
-from mcpnb.experiment.rows import BlockRow, CallRow
 from mcpnb.model import Attempt, AttemptRecord, Explanation
 from mcpnb.notebook import race
 from mcpnb.notebook.markup import style
@@ -141,60 +138,6 @@ def test_strategies_of_one_name_are_numbered_and_nothing_sent_is_said():
         "p2c 2                  answered from the cache",
     ]
     assert "answered from the cache" in race.strip([empty])
-
-
-# -- in a comparison
-
-
-def comparison(latencies: dict[str, list[float]]) -> Comparison:
-    calls = [
-        CallRow(
-            s,
-            k,
-            k,
-            float(k),
-            0.0,
-            ms,
-            f"server{k % 3}",
-            "ok",
-            1 + (k == 7),
-            "",
-            "t",
-            0,
-            0,
-            int(k == 7),
-            k == 0,
-        )
-        for s, each in latencies.items()
-        for k, ms in enumerate(each)
-    ]
-    blocks = [BlockRow(s, 0, 0, n, 0.0, 0.0, 20.0, 20.0) for n, s in enumerate(latencies)]
-    return Comparison.from_rows(
-        calls, blocks, strategies=tuple(latencies), workload=Workload("t", rate=1.0, requests=20)
-    )
-
-
-def test_a_comparison_races_the_call_that_is_nearest_to_everybodys_p95():
-    slow_at = [100.0] * 18 + [900.0, 1000.0]
-    c = comparison({"p2c": slow_at, "random": [2 * ms for ms in slow_at]})
-    rows = race.typical_call(c)
-    assert [(row[0], row[1], row[4]) for row in rows] == [("p2c", 18, 0.9), ("random", 18, 1.8)]
-    text = Page(race.comparison_html(c)).text
-    assert "call 18 under every strategy" in text
-    assert "server0 · ✓ won · 1.8 s" in text
-
-
-def test_a_comparison_in_which_nothing_succeeded_has_no_race():
-    c = comparison({"p2c": [100.0, 200.0]})
-    c.calls["outcome"] = "timeout"
-    assert race.comparison_html(c) == ""
-
-
-def test_what_compare_gives_shows_its_race():
-    c = mcpnb.compare(
-        mcpnb.scenarios.uniform(3), ["p2c"], workload=Workload(rate=5, requests=40), progress=False
-    )
-    assert "mcpnb-races" in c._repr_html_()
 
 
 # -- live

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mcpnb.notebook import display, markup
 from mcpnb.notebook.media import block_html, block_text, text_html
 from mcpnb.notebook.prose import is_markdown, markdown, prose
+from mcpnb.notebook.value_text import value_text
 
 from .test_display import Answer, Reader
 
@@ -242,3 +243,21 @@ def test_viewers_without_html_are_told_of_pictures_in_words():
     assert block_text(picture) == "[image/gif, 6 bytes]"
     text = display.result_text(Answer("", content=[picture, link]))  # type: ignore[arg-type]
     assert text.splitlines()[1] == "[image/gif, 6 bytes] [resource note://7: seven]"
+
+
+# -- in a console
+
+
+def test_records_in_a_console_are_the_head_of_a_table_that_says_where_the_rest_is():
+    rows = [{"city": f"City {n}", "mean": n / 7, "at": [n]} for n in range(1_300)]
+    lines = value_text(rows).splitlines()
+    assert len(lines) == 22
+    assert lines[0].split() == ["city", "mean", "at"]
+    assert lines[2].split() == ["City", "1", "0.142857", "[1]"]
+    assert lines[-1] == "… 1\N{NARROW NO-BREAK SPACE}280 more rows: .df has all of them"
+    assert len({line.index("0.") for line in lines[2:6]}) == 1
+    hostile = value_text([{"a": "\x1b[31m\u202e" + "x" * 9_000, "b": None}, {"a": "1", "b": 2}])
+    assert "\x1b" not in hostile
+    assert "\u202e" not in hostile
+    assert max(map(len, hostile.splitlines())) < 80
+    assert value_text({"a": [1, 2]}) == '{"a": [1, 2]}'

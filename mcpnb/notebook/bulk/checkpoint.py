@@ -18,13 +18,13 @@ import math
 import os
 import secrets
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpnb.errors import ConfigError
-from mcpnb.notebook.bulk.answers import Ended
+from mcpnb.notebook.bulk.answers import Ended, well_formed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,11 +53,13 @@ class Checkpoint:
         self._open(tool)
         self._next = 1 + max((int(part.name[5:11]) for part in self._parts()), default=0)
 
-    def read(self) -> Iterator[Ended]:
-        """The rows that ended before, in the order in which they did."""
-        for part in self._parts():
-            rows = self._table(part)
-            yield from map(_ended, rows)
+    def parts(self) -> list[tuple[Path, list[int]]]:
+        """The files in the order in which they were written, and which rows are in each."""
+        return [(part, [row["row"] for row in self._rows(part, ["row"])]) for part in self._parts()]
+
+    def read(self, part: Path) -> list[Ended]:
+        """How the rows of a file ended, in the order in which they did; none when it was torn."""
+        return [_ended(row) for row in self._rows(part)]
 
     def write(self, ended: Iterable[Ended]) -> None:
         """Keep how these rows ended.
@@ -114,15 +116,15 @@ class Checkpoint:
     def _refusal(self, problem: str, fix: str) -> ConfigError:
         return ConfigError(f"checkpoint {problem}", file=str(self.folder), fix=fix)
 
-    def _table(self, part: Path) -> list[dict[str, Any]]:
-        """The rows of one file; none, and said so, when it was torn."""
+    def _rows(self, part: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
+        """The rows of one file, or some columns of them; none, and said so, when it was torn."""
         import pyarrow as pa  # noqa: PLC0415 - see above
         import pyarrow.parquet as pq  # noqa: PLC0415 - see above
 
         try:
             # A file, not a dataset: of a folder's name pyarrow would make a column.
             with part.open("rb") as file:
-                return pq.read_table(file, schema=_schema()).to_pylist()
+                return pq.read_table(file, columns=columns, schema=_schema()).to_pylist()
         except (pa.ArrowInvalid, OSError) as problem:
             part.rename(part.with_name(f"_torn-{part.name}"))  # readers leave out what begins with _
             warnings.warn(
@@ -163,18 +165,13 @@ def _arrow(rows: Sequence[Ended]) -> pa.Table:
         [row.place for row in rows],
         [row.key for row in rows],
         [json.dumps(row.value) for row in rows],
-        [_sent(row.server) for row in rows],
+        [row.server and well_formed(row.server) for row in rows],
         [None if math.isnan(row.latency) else row.latency * 1000.0 for row in rows],
         [row.attempts for row in rows],
         [row.outcome for row in rows],
-        [_sent(row.error) for row in rows],
+        [row.error and well_formed(row.error) for row in rows],
     ]
     return pa.table(columns, schema=_schema())
-
-
-def _sent(text: str | None) -> str | None:
-    """Text that Arrow takes: halves of surrogate pairs, which only Python knows, become question marks."""
-    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _ended(row: dict[str, Any]) -> Ended:

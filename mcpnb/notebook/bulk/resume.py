@@ -1,12 +1,15 @@
 """What an earlier run of a bulk call has done, and which of its rows are called again.
 
-It owns that a checkpoint is not taken for that of other rows, and that nothing runs twice that must not. How
-it is written is the checkpoint's business.
+It owns that a checkpoint is not taken for that of other rows, and that nothing runs twice that must not. What
+was done stays on disk until its rows come by again: four bytes a row tell in which file it is. How that is
+written is the checkpoint's business.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from mcpnb.errors import ConfigError
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Kept", "called_again"]
 
 _ANSWERED: Final = frozenset({"ok", "tool_error"})
+_OPEN: Final = 4
+"""Files that are in memory at once: rows come in their order, and ended nearly so, once per earlier run."""
 
 
 def called_again(*, repeatable: bool, mended: bool) -> frozenset[str]:
@@ -42,12 +47,15 @@ class Kept:
 
     def __init__(self, folder: str | os.PathLike[str] | None, tool: str, again: frozenset[str]) -> None:
         self._checkpoint = None if folder is None else Checkpoint(folder, tool)
-        self._rows: dict[int, Ended] = {}
-        self._last = -1
-        for row in self._checkpoint.read() if self._checkpoint else ():
-            self._rows[row.place] = row
-            self._last = max(self._last, row.place)
         self._again = again
+        parts = self._checkpoint.parts() if self._checkpoint else []
+        self._last = max((row for _, rows in parts for row in rows), default=-1)
+        self._where = array("i", bytes(4 * (self._last + 1)))  # by row: 1 + its file's place; 0 for none
+        for file, (_, rows) in enumerate(parts, 1):
+            for row in rows:
+                self._where[row] = file
+        self._files = [part for part, _ in parts]
+        self._opened = lru_cache(_OPEN)(self._read)
 
     def __bool__(self) -> bool:
         return self._checkpoint is not None
@@ -58,13 +66,18 @@ class Kept:
         Raises:
             ConfigError: It was another row then.
         """
-        before = self._rows.pop(row.place, None)
+        file = self._where[row.place] if row.place <= self._last else 0
+        before = self._opened(file).get(row.place) if file else None
         if before is None:
             return None
         if before.key != row.key:
             now, then = shorten(row.key or row.problem, 120), shorten(before.key, 120)
             raise self._other(f"row {row.place:,} is {now} and was {then}")
         return None if before.outcome in self._again else before
+
+    def _read(self, file: int) -> dict[int, Ended]:
+        assert self._checkpoint is not None  # noqa: S101 - it has files
+        return {row.place: row for row in self._checkpoint.read(self._files[file - 1])}
 
     def check_all_seen(self, rows: int) -> None:
         """Nothing, when these are all the rows and the earlier run had no more.

@@ -17,7 +17,7 @@ import pandas as pd
 from mcpnb.catalog import ToolEntry
 from mcpnb.client.cache import canonical
 from mcpnb.errors import ArgumentError
-from mcpnb.notebook.tables import series
+from mcpnb.notebook.bulk.packed import Packed, joined, packed
 
 __all__ = ["Row", "Rows", "rows_of"]
 
@@ -150,11 +150,9 @@ class _ListedRows:
         # What was pulled last, and for which place: what an interrupt left there is taken up again.
         self._next: list[object] = []
         self._at = -1
-        self._chunks: dict[int, dict[str, list[Any]]] = {}
-        self._tail: tuple[int, list[Mapping[str, Any]]] = (
-            0,
-            [],
-        )  # the rows that are in no chunk, from where on
+        self._chunks: dict[int, dict[str, Packed]] = {}
+        # The rows that are in no chunk, and from where on.
+        self._tail: tuple[int, list[Mapping[str, Any]]] = (0, [])
         self._pulled = 0
 
     def pull(self) -> Row | None:
@@ -192,22 +190,21 @@ class _ListedRows:
     def inputs(self, taken: Iterable[str]) -> pd.DataFrame:
         start, recent = self._tail
         chunks = {**self._chunks, start: _columns(recent[: self._pulled - start])}
-        cells: dict[str, list[Any]] = {}
-        for start, columns in sorted(chunks.items()):
-            for name, values in columns.items():
-                column = cells.setdefault(name, [])
-                column += [None] * (start - len(column))
-                column += values
-        names: dict[str, list[Any]] = {}
-        for name, column in cells.items():
-            names[_beside(name, {*taken, *names})] = column + [None] * (self._pulled - len(column))
-        made = {name: series(column) for name, column in names.items()}
-        return pd.DataFrame(made, index=pd.RangeIndex(self._pulled))
+        starts = sorted(chunks)
+        counts = np.diff([*starts, self._pulled]).tolist()
+        columns: dict[str, Any] = {}
+        for name in dict.fromkeys(name for start in starts for name in chunks[start]):
+            parts = [
+                chunks[start].get(name) or Packed(type(None), count, None)
+                for start, count in zip(starts, counts, strict=True)
+            ]
+            columns[_beside(name, {*taken, *columns})] = joined(parts)
+        return pd.DataFrame(columns, index=pd.RangeIndex(self._pulled), copy=False)
 
 
-def _columns(rows: list[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def _columns(rows: list[Mapping[str, Any]]) -> dict[str, Packed]:
     names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
+    return {name: packed([row.get(name) for row in rows]) for name in names}
 
 
 # -- rows and cells

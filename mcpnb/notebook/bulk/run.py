@@ -2,17 +2,17 @@
 
 It owns which row is called, which is known already, when progress is kept, and how it ends. Rows are
 pulled in the caller's thread and calls run on the portal's loop; between them stands a bounded number of
-rows, so that a generator of any length needs no more room than its answers. What a call is, it is handed.
+rows, so that of a generator no more is held than its arguments and answers, packed, and an index of them.
+What a call is, it is handed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -22,10 +22,8 @@ from mcpnb.notebook.bulk.bar import Bar, NoBar
 from mcpnb.notebook.bulk.crew import Crew
 from mcpnb.notebook.bulk.resume import Kept, called_again
 from mcpnb.notebook.bulk.rows import Row, Rows
+from mcpnb.notebook.bulk.seen import Seen
 from mcpnb.notebook.markup import shorten
-
-if TYPE_CHECKING:
-    from mcpnb.catalog import ToolEntry
 
 __all__ = ["Bulk", "MapStopped", "Settings"]
 
@@ -87,7 +85,7 @@ class Bulk:
     """One run over rows. `take` and `note` go in turns with the crew's steps, until nothing `goes_on`.
 
     Args:
-        entry: The tool.
+        tool: Its name.
         rows: Where rows come from.
         ask: Makes one row's call, on the loop.
         settings: How.
@@ -98,7 +96,7 @@ class Bulk:
 
     def __init__(
         self,
-        entry: ToolEntry,
+        tool: str,
         rows: Rows,
         ask: Callable[[Row], Awaitable[Ended]],
         settings: Settings,
@@ -107,13 +105,13 @@ class Bulk:
         shown: Bar | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.tool, self._rows, self._settings, self._clock = entry.name, rows, settings, clock
+        self.tool, self._rows, self._settings, self._clock = tool, rows, settings, clock
         self.crew = Crew(ask, settings.concurrency)
         self._bar = shown or NoBar()
         self._answers = Answers()
         again = called_again(repeatable=repeatable, mended=settings.on_error == "raise")
-        self._kept = Kept(settings.checkpoint, entry.name, again)
-        self._first: dict[int, int] = {}  # a digest of arguments → the first row that has them
+        self._kept = Kept(settings.checkpoint, tool, again)
+        self._seen = Seen()
         self._out = self._pulled = self._errors = 0
         self._over = self._called = False
         self._packed_at = clock()
@@ -154,7 +152,7 @@ class Bulk:
             self._add(_refused(row))
             self._bar.add(1, self._errors)
             return False
-        first = self._first.setdefault(_digest(row.key), row.place)
+        first = self._seen.first(row.key, row.place)
         if before is not None:
             self._bar.skip(1)
             self._add(before)
@@ -198,6 +196,7 @@ class Bulk:
     def finish(self, *, broken: bool = False) -> pd.DataFrame:
         """The DataFrame of the rows so far. With `broken` the checkpoint is left alone."""
         self._bar.close()
+        self._seen = Seen()  # its room is for the frame now
         while self.crew.ended:
             self._answers.add(self.crew.ended[0])
             self.crew.ended.popleft()
@@ -242,8 +241,3 @@ class Bulk:
 
 def _refused(row: Row) -> Ended:
     return Ended(row.place, None, None, math.nan, 0, "rejected", row.problem, row.key)
-
-
-def _digest(key: str) -> int:
-    # Half of the room that the text takes, and no two of a billion rows share one.
-    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=16).digest(), "little")

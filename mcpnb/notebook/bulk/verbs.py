@@ -74,12 +74,12 @@ class _Caller:
 
 def _bulk(view: CallView | MultiServerClient, tool: str, rows: object, settings: Settings) -> Bulk:
     view.check_open()
-    entry, repeatable = view.meaning(tool)
+    name, entry, repeatable = view.meaning(tool)
     source = rows_of(rows, entry)
     caller = _Caller(view, tool, keep=settings.on_error == "raise")
-    shown = bar(entry.name, source.total, shown=settings.progress)
+    shown = bar(name, source.total, shown=settings.progress)
     try:
-        return Bulk(entry, source, caller, settings, repeatable=repeatable, shown=shown)
+        return Bulk(name, source, caller, settings, repeatable=repeatable, shown=shown)
     except BaseException:
         shown.close()
         raise

@@ -75,7 +75,7 @@ def options_text(options: object, usual: object) -> str:
 def name_of(value: object, usual: str = "fleet") -> str:
     """What the notebook calls a value: the first public name that it has there."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = getattr(ipython, "get_ipython", lambda: None)()
     names: Mapping[str, object] = getattr(shell, "user_ns", {})
     found = (key for key, each in list(names.items()) if each is value and not key.startswith("_"))
     return next(found, usual)

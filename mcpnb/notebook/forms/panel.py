@@ -15,6 +15,7 @@ from mcpnb.notebook.forms.inputs import Wrong
 from mcpnb.notebook.forms.kit import Kit, Suggest
 from mcpnb.notebook.forms.nested import whole
 from mcpnb.notebook.markup import cut, escape, shorten, style
+from mcpnb.notebook.next_cell import next_cell
 
 __all__ = ["Panel", "Pressed"]
 
@@ -121,7 +122,7 @@ class Panel:
         """Show the line of Python that does the same."""
         code = shorten(whole_code, _SHOWN)
         more = (
-            ""
+            next_cell(code, "Code in the next cell", "In a new cell below (JupyterLab, Notebook 7)")
             if code == whole_code
             else '<p class="mcpnb-dim">cut; the form\'s <code>.code</code> has all</p>'
         )

@@ -143,7 +143,9 @@ def question_html(question: Elicitation) -> str:
     link = "" if question.url is None else _link(question.url)
     page = "Open the page yourself if you trust it; Accept tells the server that you agree. " if link else ""
     own: str | None = getattr(question, "foot", None)  # a question of ours says itself where the answer goes
-    foot = own or f"{page}These are the words of the server {server}, and it gets your answer."
+    foot = own or (
+        f"{page}These are the words of the server {server}, and it gets your answer. The call waits for you."
+    )
     return (
         f'<h4 class="mcpnb-sub">◌ {server} asks</h4><p>{cut(question.message)}</p>{link}'
         f'<p class="mcpnb-small">{foot}</p>'

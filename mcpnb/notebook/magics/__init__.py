@@ -89,7 +89,7 @@ def _complete(shell: Any) -> None:
         return
     from mcpnb.notebook.magics.completion import FleetWords, matcher  # noqa: PLC0415 - where it is needed
 
-    _matchers[id(shell)] = made = matcher(FleetWords(_catalog, _strategies))
+    _matchers[id(shell)] = made = matcher(FleetWords(_catalog, _strategies, _logins))
     matchers.append(made)
 
 
@@ -98,6 +98,14 @@ def _catalog() -> Catalog | None:
 
     fleet = current()
     return None if fleet is None else fleet.client.catalog
+
+
+def _logins() -> list[str]:
+    from mcpnb.notebook.fleet import current  # noqa: PLC0415 - loading the extension must stay quick
+    from mcpnb.notebook.login.words import oauth  # noqa: PLC0415 - as above
+
+    fleet = current()
+    return [] if fleet is None else [row.server for row in oauth(fleet.login_rows())]
 
 
 def _strategies() -> list[str]:

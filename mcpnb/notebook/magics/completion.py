@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Offer", "Words", "matcher", "offer"]
 
-FORMS: Final = ("call", "connect", "doctor", "help", "nest", "status", "strategy", "tools")
+FORMS: Final = (
+    "call", "connect", "doctor", "help", "login", "logout", "nest", "status", "strategy", "tools",
+)  # fmt: skip
 
 _LINE: Final = re.compile(r"^(?:.*=)?\s*%mcp(?P<rest>\s.*)$")
 _CELL: Final = re.compile(r"^\s*%%mcp(?P<rest>\s.*)$")
@@ -55,6 +57,10 @@ class Words(Protocol):
         """Names of routing strategies."""
         ...
 
+    def logins(self) -> Iterable[str]:
+        """Servers that one logs in to."""
+        ...
+
     def arguments(self, tool: str) -> Iterable[str]:
         """Names of a tool's arguments, required ones first."""
         ...
@@ -68,9 +74,12 @@ class FleetWords:
     """The words of a fleet's catalog; none while there is no fleet."""
 
     def __init__(
-        self, catalog: Callable[[], Catalog | None], strategies: Callable[[], Iterable[str]]
+        self,
+        catalog: Callable[[], Catalog | None],
+        strategies: Callable[[], Iterable[str]],
+        logins: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        self._catalog, self._strategies = catalog, strategies
+        self._catalog, self._strategies, self._logins = catalog, strategies, logins
 
     def tools(self) -> Iterable[str]:
         """See `Words`."""
@@ -87,6 +96,10 @@ class FleetWords:
     def strategies(self) -> Iterable[str]:
         """See `Words`."""
         return self._strategies()
+
+    def logins(self) -> Iterable[str]:
+        """See `Words`."""
+        return self._logins()
 
     def arguments(self, tool: str) -> Iterable[str]:
         """See `Words`."""
@@ -132,6 +145,8 @@ def _in_line(rest: str, words: Words) -> Offer | None:
             return _in_call(after, words, cell=False)
         case "strategy":
             return _offered(fragment, words.strategies(), "strategy")
+        case "login" | "logout":
+            return _offered(fragment, words.logins(), "server")
         case "nest":
             return _offered(fragment, ("on", "off"), "magic")
         case _:

@@ -29,6 +29,7 @@ HELP: Final = """\
     --as df                 give the answer as a DataFrame (or: --as value)
 %mcp name << call ...       put the answer into a variable and show nothing
 %%mcp TOOL [--all ...]      the arguments in the lines below, as YAML or JSON (also: %%mcp name << TOOL)
+%mcp login [NAME]           log in, where a server needs it; %mcp logout [NAME] takes it back
 %mcp nest on|off            let loop.run_until_complete(...) work in cells (nest-asyncio)
 %mcp doctor                 hazards of this kernel, in plain words
 %mcp help                   this
@@ -68,6 +69,14 @@ class FleetLike(Verbs, Protocol):
 
     def strategies(self) -> Mapping[str, str]:
         """Name → one line of help."""
+        ...
+
+    def login(self, server: str | None = None) -> None:
+        """Log in to a server, or wherever it is needed."""
+        ...
+
+    def logout(self, server: str | None = None) -> None:
+        """Forget a server's login, or every one."""
         ...
 
     def options(self, *, server: str) -> Verbs:
@@ -126,6 +135,8 @@ class McpMagic:
             "connect": self._connect,
             "doctor": self._doctor,
             "help": self._help,
+            "login": self._login,
+            "logout": self._logout,
             "nest": self._nest,
             "status": self._status,
             "strategy": self._strategy,
@@ -201,6 +212,12 @@ class McpMagic:
             f"{'→' if name == fleet.strategy else ' '} {name:{width}} {line}" for name, line in known.items()
         ]
         return Text("\n".join(lines))
+
+    def _login(self, rest: str) -> None:
+        self._fleet.login(rest or None)
+
+    def _logout(self, rest: str) -> None:
+        self._fleet.logout(rest or None)
 
     def _call(self, rest: str) -> Any:
         request = _read(f"%mcp call {rest.partition(' ')[0]}".strip(), read_request, rest, self._variables)

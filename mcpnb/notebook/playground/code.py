@@ -12,13 +12,14 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, cast
 
 from mcpnb.experiment.workload import Workload
-from mcpnb.notebook.playground.state import PROTECTIONS, State
+from mcpnb.notebook.playground.state import PROTECTIONS, Choice, State
 from mcpnb.resilience.admission import QueuePolicy
 from mcpnb.resilience.breaker import BreakerPolicy
 from mcpnb.resilience.hedge import HedgePolicy
 from mcpnb.resilience.outlier import OutlierPolicy
 from mcpnb.resilience.retry import Backoff, RetryPolicy
 from mcpnb.resilience.settings import Resilience
+from mcpnb.routing.strategies import spec
 from mcpnb.simulation import At, SimServer
 from mcpnb.simulation import service as services
 
@@ -43,14 +44,12 @@ def source(state: State) -> str:
         burst_seconds=load.burst_seconds,
     )  # fmt: skip
     compared = [
-        "scenario", _strategies(state), "workload=workload", f"seed={state.seed}", f"repeats={state.repeats}",
+        "scenario", literal([_strategy(choice) for choice in state.strategies]), "workload=workload",
+        f"seed={state.seed}", f"repeats={state.repeats}",
     ]  # fmt: skip
-    imports = ["import mcpnb"]
-    if any(choice.values for choice in state.strategies):
-        imports.append("from mcpnb.routing.strategies import spec")
     return "\n".join(
         [
-            *imports,
+            "import mcpnb",
             "",
             f"scenario = {_scenario(state)}",
             f"workload = {literal(workload)}",
@@ -95,18 +94,11 @@ def _resilience(given: Resilience) -> str:
     return _call("mcpnb.Resilience", parts)
 
 
-def _strategies(state: State) -> str:
-    if not any(choice.values for choice in state.strategies):
-        return literal([choice.name for choice in state.strategies])
-    entries = [
-        f"{literal(choice.label)}: {_call('spec', [literal(choice.name), *_named(dict(choice.values))])}"
-        for choice in state.strategies
-    ]
-    return f"{{{', '.join(entries)}}}"
-
-
-def _named(values: Mapping[str, object]) -> list[str]:
-    return [f"{name}={literal(value)}" for name, value in values.items()]
+def _strategy(choice: Choice) -> str:
+    """`peak_ewma(tau=5)`: the label that people read, unless it leaves out digits."""
+    if spec(choice.label) == choice.spec:
+        return choice.label
+    return _call(choice.name, [f"{name}={literal(value)}" for name, value in choice.values])
 
 
 def literal(value: object) -> str:

@@ -7,7 +7,6 @@ into any of them, and what goes wrong stands in the panel in one line.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -148,16 +147,6 @@ class Playground:
         kept = ("strategies", "resilience", "seed", "repeats")
         self.change(lambda old: st.of_preset(preset, **{name: getattr(old, name) for name in kept}))
 
-    def _write(self) -> None:
-        """Show the source, and have it stand in the next cell."""
-        try:
-            written = self.code
-        except ValueError as error:
-            self._complain(str(error))
-            return
-        if self._view is not None:
-            self._view.show_code(written, _into_next_cell(written))
-
     def _complain(self, text: str) -> None:
         if self._view is not None and not self._closed:
             self._view.complain(text)
@@ -277,7 +266,7 @@ class Playground:
             from mcpnb.notebook.playground.view import Actions, View  # noqa: PLC0415 - ipywidgets, when first shown
 
             live = self.run_live if self._live is not None else None
-            view = View(self._state, self.change, Actions(self._choose, self._write, live, self.stop_live))
+            view = View(self._state, self.change, Actions(self._choose, live, self.stop_live))
             if not view.connected:
                 view.close()
                 return None
@@ -299,17 +288,6 @@ class Playground:
         from IPython.display import display  # noqa: PLC0415 - only IPython calls this
 
         self._handles.append(display(self._repr_mimebundle_(), raw=True, display_id=True))
-
-
-def _into_next_cell(text: str) -> str:
-    """Have a notebook put a cell with this text below the cell that runs next; says so where it does."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if shell is None or not hasattr(shell, "kernel"):
-        return ""
-    # A page is told of new cells in the reply to a running cell, and a button is none.
-    shell.set_next_input(text)
-    return ": copy it, or run any cell and it stands below that one"
 
 
 def made(

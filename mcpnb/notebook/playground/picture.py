@@ -68,7 +68,8 @@ def _charts(found: Found, seen: Sequence[Figures], live: Comparison | None) -> l
     accents, state = _accents(found.state), found.state
     for server in state.servers:
         SERVERS.accent(server.name)
-    trouble = episodes(state.timeline, state.load.seconds)
+    usual = {server.name: server.service.mean * 1e3 for server in state.servers}
+    trouble = episodes(state.timeline, state.load.seconds, usual)
     return [
         _slower(seen, accents),
         _over_time(state, seen, accents, trouble),

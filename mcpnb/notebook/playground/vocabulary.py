@@ -120,6 +120,7 @@ def _set(at: At) -> set[str]:
 
 FAULTS: Final[Mapping[str, Fault]] = {
     "slower by": Fault(number="slow", amount=6.0),
+    "takes (ms)": Fault(number="latency_ms", amount=1000.0),
     "errors": Fault(number="error_rate", scale=0.01, amount=20.0),
     "fails after": Fault(("fail",), "fail_time", 0.001, 1.0),
     "hangs": Fault(("hang",)),
@@ -148,14 +149,21 @@ class Episode(NamedTuple):
     """What was worst about it."""
 
 
-def episodes(timeline: Sequence[At], seconds: float) -> list[Episode]:
-    """The times of trouble of each server, in the order of their beginnings, up to the end of the load."""
+def episodes(
+    timeline: Sequence[At], seconds: float, usual: Mapping[str, float] | None = None
+) -> list[Episode]:
+    """The times of trouble of each server, in the order of their beginnings, up to the end of the load.
+
+    `usual` is what a call takes each server at the start, in ms: a change that names a longer time is
+    trouble.
+    """
+    usual = usual or {}
     found: list[Episode] = []
     bad: dict[str, list[At]] = {}
     for at in sorted(timeline, key=lambda at: at.t):
         if at.t >= seconds:
             break
-        if not _well(at):
+        if not _well(at, usual.get(at.server, 0.0)):
             bad.setdefault(at.server, []).append(at)
         elif at.server in bad:
             found.append(_episode(bad.pop(at.server), at.t))
@@ -165,7 +173,7 @@ def episodes(timeline: Sequence[At], seconds: float) -> list[Episode]:
 
 def _episode(changes: Sequence[At], end: float) -> Episode:
     """The time from the first of several changes for the worse, told by the worst of them."""
-    worst = max(changes, key=lambda at: (at.slow or 1.0, at.error_rate or 0.0))
+    worst = max(changes, key=lambda at: (at.slow or 1.0, at.latency_ms or 0.0, at.error_rate or 0.0))
     return Episode(changes[0].server, changes[0].t, end, _trouble(worst))
 
 
@@ -180,12 +188,14 @@ def _trouble(at: At) -> str:
     ]  # fmt: skip
     if (at.slow or 1.0) != 1.0:
         said.append(f"{at.slow:g}\N{MULTIPLICATION SIGN} as slow")
+    if at.latency_ms is not None:
+        said.append(f"{at.latency_ms:g} ms per call")
     if at.error_rate:
         said.append(f"{at.error_rate * 100:g} % errors")
     return ", ".join(said) or at.words
 
 
-def _well(at: At) -> bool:
-    """Whether nothing is wrong with the server from this change on."""
-    bad = at.goes or at.fail or at.hang or (at.slow or 1.0) != 1.0 or (at.error_rate or 0.0) > 0
-    return not bad
+def _well(at: At, usual: float) -> bool:
+    """Whether nothing is wrong with the server from this change on, where a call usually takes `usual` ms."""
+    slow = (at.slow or 1.0) != 1.0 or (at.latency_ms or 0.0) > usual * 1.001
+    return not (at.goes or at.fail or at.hang or slow or (at.error_rate or 0.0) > 0)
