@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mcpnb.lab.background import PLACES as PLACES
     from mcpnb.lab.background import Traffic as Traffic
     from mcpnb.lab.background import traffic as traffic
+    from mcpnb.lab.directories import directory as directory
     from mcpnb.lab.exercises import Verdict as Verdict
     from mcpnb.lab.exercises import check as check
     from mcpnb.lab.exercises import material as material
@@ -31,6 +32,7 @@ _HOMES = {
     "PLACES": "mcpnb.lab.background",
     "Verdict": "mcpnb.lab.exercises",
     "check": "mcpnb.lab.exercises",
+    "directory": "mcpnb.lab.directories",
     "Profile": "mcpnb.lab.profile",
     "Script": "mcpnb.lab.script",
     "Traffic": "mcpnb.lab.background",
@@ -50,6 +52,7 @@ __all__ = [
     "Traffic",
     "Verdict",
     "check",
+    "directory",
     "live",
     "lives",
     "material",

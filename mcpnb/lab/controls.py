@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Protocol
 
+from mcpnb.errors import McpnbError
 from mcpnb.lab.profile import Profile
 from mcpnb.notebook.dashboard import Panel
 from mcpnb.notebook.markup import escape
@@ -41,12 +42,20 @@ class Breakable(Protocol):
 
 def panel(fleet: Breakable, servers: Sequence[str]) -> Panel:
     """The panel for a dashboard."""
-    return Panel("Lab: break it on purpose", lambda: _build(fleet, servers))
+    return Panel("Lab: break it on purpose", lambda: _build(fleet, servers), _follow)
 
 
 def _build(fleet: Breakable, servers: Sequence[str]) -> Any:
     rows = [_Row(fleet, server) for server in servers]
-    return _widgets().VBox([row.widget for row in rows])
+    box = _widgets().VBox([row.widget for row in rows])
+    box.rows = rows  # the dashboard hands the widget back on every refresh
+    return box
+
+
+def _follow(box: Any) -> bool:
+    for row in box.rows:
+        row.follow()
+    return True
 
 
 def _widgets() -> Any:
@@ -120,8 +129,25 @@ class _Row:
         button.on_click(partial(self._pressed, label, act))
         return button
 
+    def follow(self) -> None:
+        """Show how the server behaves, whoever changed it; nothing is sent where nothing differs."""
+        try:
+            now = self._fleet.profile(self._server)
+        except McpnbError:  # it was removed
+            return
+        for setting, slider in self.sliders.items():
+            value = float(getattr(now, setting))
+            if not _near(slider, value):
+                slider.max = max(slider.max, value)
+                slider.value = value
+
     def _moved(self, setting: str, change: Mapping[str, Any]) -> None:
-        self._try(lambda: self._fleet.profile(self._server, **{setting: change["new"]}))
+        def changed() -> None:
+            # A page moves a slider onto its nearest step by itself, and that is nobody's wish.
+            if not _near(self.sliders[setting], getattr(self._fleet.profile(self._server), setting)):
+                self._fleet.profile(self._server, **{setting: change["new"]})
+
+        self._try(changed)
 
     def _pressed(self, label: str, act: Callable[[str], None], _button: object) -> None:
         self._enable(False)
@@ -145,3 +171,8 @@ class _Row:
     def _enable(self, enabled: bool) -> None:
         for button in self.buttons.values():
             button.disabled = not enabled
+
+
+def _near(slider: Any, value: float) -> bool:
+    """Whether a slider shows a value, as well as its steps allow."""
+    return abs(slider.value - value) <= slider.step * 0.501

@@ -83,8 +83,8 @@ def start(
     Raises:
         McpnbError: A setting makes no sense, or a server did not start (with its last words).
     """
-    if replicas < 1:
-        raise McpnbError(f"replicas must be at least 1, not {replicas!r}")
+    if not isinstance(replicas, int) or replicas < 1:  # pyright: ignore[reportUnnecessaryIsInstance] - a notebook checks no types
+        raise McpnbError(f"replicas must be a whole number of at least 1, not {replicas!r}")
 
     def each(setting: str, value: T | Sequence[T]) -> list[T]:
         return _each(setting, value, replicas)
@@ -201,9 +201,9 @@ class LabFleet(Fleet):
         now = self._rack[server].profile.current()
         if not changes:
             return now
+        profile = now.changed(**changes)
         plain = {name: value if value is None else f"{value:g}" for name, value in changes.items()}
-        said = ", ".join(f"{name} is {value} now" for name, value in plain.items())
-        self.behave(server, profile := now.changed(**changes), said)
+        self.behave(server, profile, ", ".join(f"{name} is {value} now" for name, value in plain.items()))
         return profile
 
     def behave(self, server: str, profile: Profile, what: str = "") -> None:
@@ -315,8 +315,8 @@ class LabFleet(Fleet):
         Raises:
             McpnbError: A server that is not there, or something that cannot happen to it; nothing happened.
         """
-        happens = self._timeline if timeline is None else tuple(timeline)
-        if not happens:
+        happens = self._timeline if timeline is None else timeline
+        if not happens or not isinstance(happens, Sequence) or not all(isinstance(at, At) for at in happens):  # pyright: ignore[reportUnnecessaryIsInstance] - as above
             raise McpnbError("a script needs a timeline, such as [mcpnb.At(5, 'weather-2', crash=True)]")
         require_playable_timeline(happens)
         for at in happens:

@@ -26,6 +26,8 @@ _TONES: Final[Mapping[str, str]] = {
     "reconnecting": "mcpnb-warn",
     "degraded": "mcpnb-warn",
     "failed": "mcpnb-bad",
+    "watching": "mcpnb-good",
+    "away": "mcpnb-warn",
 }
 """State → its colour; others are grey."""
 
@@ -55,7 +57,10 @@ class Picture:
 
 
 class Life(NamedTuple):
-    """A server's states in their order, and what was done to it; times in seconds from the first event."""
+    """A server's states in their order, and what was done to it; times in seconds from the first event.
+
+    A directory that lists servers has one, too: whether it can be asked, and what it said.
+    """
 
     server: str
     states: Sequence[tuple[float, str]]
@@ -63,23 +68,56 @@ class Life(NamedTuple):
 
 
 def lives(fleet: Fleet) -> Picture:
-    """The states of every server of a fleet over time, with what was done to it on purpose."""
+    """The states of every server of a fleet over time, with what was done to it on purpose.
+
+    Below them stand the directories that list servers, with what they said.
+    """
     told = lives_of(fleet.event_log.snapshot())
     return Picture(card(head("Lives of the connections", ()), _svg(*told)), _words(told[0]))
 
 
 def lives_of(events: Iterable[Event]) -> tuple[list[Life], float]:
-    """A life per server, in the order of joining, and the seconds from the first event to the last."""
-    seen = [event for event in events if event.kind in {"server_state", "lab"}]
+    """A life per server in the order of joining, then one per directory; seconds from first to last."""
+    seen = [event for event in events if event.kind in {"server_state", "lab"} or _is_listing(event)]
     begin = min((event.at for event in seen), default=0.0)
     end = max((event.at for event in seen), default=0.0)
     servers = list(dict.fromkeys(event.server for event in seen if event.server))
+    directories = list(dict.fromkeys(str(event.data["backend"]) for event in seen if _is_listing(event)))
 
     def told(server: str, kind: str) -> list[tuple[float, str]]:
         own = [event for event in seen if (event.server, event.kind) == (server, kind)]
         return [(event.at - begin, event.detail) for event in own]
 
-    return [Life(s, told(s, "server_state"), told(s, "lab")) for s in servers], end - begin
+    found = [Life(s, told(s, "server_state"), told(s, "lab")) for s in servers]
+    listing = [_directory(label, seen, begin) for label in directories]
+    return found + listing, end - begin
+
+
+def _is_listing(event: Event) -> bool:
+    """Whether a directory says something, rather than somebody of a server that it published."""
+    return event.kind == "discovery" and "backend" in event.data
+
+
+def _directory(label: str, seen: Iterable[Event], begin: float) -> Life:
+    """A directory's life, watched from the beginning unless it says otherwise; its kind is its name."""
+    own = [event for event in seen if _is_listing(event) and event.data["backend"] == label]
+    states = [(event.at - begin, str(event.data["state"])) for event in own if "state" in event.data]
+    said = [
+        (event.at - begin, _shortly(event.detail.removeprefix(f"{label}: ")))
+        for event in own
+        if "state" not in event.data
+    ]
+    if "state" not in own[0].data:
+        states.insert(0, (0.0, "watching"))
+    return Life(label.partition(" ")[0], states, said)
+
+
+def _shortly(words: str) -> str:
+    """What a directory said, with a sign for the two things that it says most often."""
+    for ending, sign in ((" found", "+"), (" is gone", "-")):
+        if words.endswith(ending):
+            return f"{sign} {words.removesuffix(ending)}"
+    return words
 
 
 def _words(told: Sequence[Life]) -> str:

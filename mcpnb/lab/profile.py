@@ -86,11 +86,14 @@ class Profile:
 
     def service_time(self, rng: random.Random) -> float:
         """Seconds that one call occupies the server."""
-        mean = self.latency_ms / 1000
-        if mean == 0 or self.jitter == 0:
-            return mean
+        return self.latency_ms / 1000 * self.stretch(rng)
+
+    def stretch(self, rng: random.Random) -> float:
+        """How many times as long as the mean one call takes."""
+        if self.jitter == 0:
+            return 1.0
         variance = math.log1p(self.jitter**2)
-        return rng.lognormvariate(math.log(mean) - variance / 2, math.sqrt(variance))
+        return rng.lognormvariate(-variance / 2, math.sqrt(variance))
 
 
 def _require_number(name: str, value: object, *, at_most: float) -> None:
@@ -200,21 +203,22 @@ class Behaviour:
     ) -> HandlerResult:
         self._reseed(profile.seed)
         # Drawn on arrival, so that the draws do not depend on who is let in first.
-        seconds, fails = profile.service_time(self._rng), self._rng.random() < profile.error_rate
+        stretch, fails = profile.stretch(self._rng), self._rng.random() < profile.error_rate
         await self._pass(profile.rtt_ms / 2000)
         if profile.fault_rate and self._rng.random() < profile.fault_rate:
             await self._pass(profile.fault_ms / 1000)
             raise _broken()
-        result = await self._work(seconds, fails, ctx, call_next)
+        result = await self._work(stretch, fails, ctx, call_next)
         await self._pass(profile.rtt_ms / 2000)
         return result
 
     async def _work(
-        self, seconds: float, fails: bool, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+        self, stretch: float, fails: bool, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
         await self._slots.take()
         try:
-            await self._pass(seconds)
+            # The pace is that of when the work begins: what waits in line when a server gets well is quick.
+            await self._pass(self._source.current().latency_ms / 1000 * stretch)
             return _failure(ctx.params, self._name) if fails else await call_next(ctx)
         finally:
             self._slots.free()

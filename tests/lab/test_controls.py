@@ -51,6 +51,21 @@ def test_a_slider_changes_the_profile_of_its_server_only() -> None:
     assert lab.profiles["b<i>"] == Profile(latency_ms=5000)
 
 
+def test_sliders_follow_what_a_cell_changes_and_a_page_that_rounds_changes_nothing() -> None:
+    lab = Lab()
+    panel = controls.panel(lab, ["a"])
+    box = panel.build()
+    slider = box.children[0].children[1]
+    lab.profiles["a"] = Profile(latency_ms=1733)
+    assert panel.refresh is not None
+    assert panel.refresh(box)
+    assert (slider.value, slider.max) == (1733, 1733)
+    slider.value = 1732  # as if steps began elsewhere
+    assert lab.profiles["a"].latency_ms == 1733
+    slider.value = 1700
+    assert lab.profiles["a"].latency_ms == 1700
+
+
 def test_a_button_acts_on_its_server_and_is_disabled_meanwhile() -> None:
     lab, waiting = Lab(), []
     here = row(lab, run=waiting.append)

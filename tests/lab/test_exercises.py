@@ -67,6 +67,33 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "07-a": ([], ["Atlantis", "Peru", "france"]),
     "07-b": ([], ["Atlantis", "Oslo"]),
     "07-c": ([], [0, 22]),
+    "08-a": (
+        [
+            {"anna.example.org": 0.5, "bert.example.org": 0.3, "dora.example.org": 0.2},
+            pd.Series([0.5, 0.3, 0.2], ["anna.example.org", "bert.example.org", "dora.example.org"]),
+        ],
+        [
+            {"anna.example.org": 0.26, "bert.example.org": 0.16, "cleo.example.org": 0.58},
+            {"cleo.example.org": 1.0},
+            {"anna.example.org": 0.4, "bert.example.org": 0.3, "dora.example.org": 0.3},
+            {"anna.example.org": 50, "bert.example.org": 30, "dora.example.org": 20},
+            {"zoe.example.org": 1.0},
+        ],
+    ),
+    "08-b": ([(8, 12), [8.0, 12]], [(0, 12), (12, 8), (4, 8), (8, 16), (12, 12), (8,), 8]),
+    "08-c": (
+        [
+            {20: ["ada", "cy", "dee"], 40: ["ada", "dee", "eve"]},
+            {40: {"eve", "dee", "ada"}, 20: ("dee", "cy", "ada")},
+        ],
+        [
+            {20: ["ada"], 40: ["ada", "dee", "eve"]},
+            {20: ["ada", "bob", "cy", "dee"], 40: ["ada", "dee", "eve"]},
+            {20: ["ada", "cy", "dee"], 40: ["dee", "eve"]},
+            {20: ["ada"]},
+            {20: ["zoe"], 40: []},
+        ],
+    ),
 }  # fmt: skip
 """Exercise → answers that are right and answers that are not; more right ones are worked out below."""
 
@@ -137,8 +164,11 @@ LISTED = {"newest_version", "least_request"}
 
 
 @pytest.mark.parametrize("exercise", CASES)
-@pytest.mark.parametrize("nonsense", [None, "", 7, object(), [None], {"a": None}, math.nan, True, [[1]]],
-                         ids=lambda nonsense: type(nonsense).__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "nonsense",
+    [None, "", 7, object(), [None], {"a": None}, math.nan, True, [[1]], np.ones(2), 10**5000],
+    ids=lambda nonsense: type(nonsense).__name__,
+)
 def test_an_answer_of_another_kind_is_told_what_kind_is_asked_for(exercise: str, nonsense: Any) -> None:
     verdict = lab.check(exercise, nonsense)
     assert verdict.state == "not yet"
@@ -154,7 +184,7 @@ def test_no_answer_yet_is_neither_right_nor_wrong() -> None:
 
 @pytest.mark.parametrize("unknown", ["02-z", "99-a", "", None, "2a"])
 def test_an_unknown_exercise_is_told_with_those_there_are(unknown: Any) -> None:
-    with pytest.raises(mcpnb.McpnbError, match=r"no exercise .*there are 00-a, 00-b, 01-a, .*07-c"):
+    with pytest.raises(mcpnb.McpnbError, match=r"no exercise .*there are 00-a, 00-b, 01-a, .*08-c"):
         lab.check(unknown, 1)
 
 

@@ -175,6 +175,8 @@ def test_a_script_that_cannot_be_played_begins_nothing(fleet: LabFleet) -> None:
         ([mcpnb.At(1, "weather-1", weight=2)], "in a simulation only"),
         ([], "needs a timeline"),
         (None, "needs a timeline"),
+        (mcpnb.At(1, "weather-1", slow=2), "needs a timeline"),
+        ([5], "needs a timeline"),
     ]:
         with pytest.raises(mcpnb.McpnbError, match=why):
             fleet.script(timeline)
@@ -226,6 +228,7 @@ def test_the_dashboard_gets_the_labs_controls(fleet: LabFleet) -> None:
     ("settings", "says"),
     [
         ({"replicas": 0}, "replicas"),
+        ({"replicas": "3"}, "replicas must be a whole number"),
         ({"transport": "carrier-pigeon"}, "carrier-pigeon"),
         ({"transport": ["http"]}, "1 entries for 3 servers"),
         ({"latency_ms": [1, 2]}, "latency_ms has 2 entries for 3 servers"),

@@ -26,6 +26,25 @@ def test_a_life_has_the_states_and_what_was_done_from_the_first_event_on() -> No
     assert [what for _, what in told[0].done] == ["crashed on purpose"]
 
 
+def test_directories_have_lives_below_the_servers_with_what_they_said() -> None:
+    listed = {"backend": "etcd http://h /mcp/"}
+    told, _ = pictures.lives_of([
+        Event(10.0, "server_state", "a", "connecting"),
+        Event(10.1, "discovery", None, "etcd http://h /mcp/: b found", listed),
+        Event(10.2, "server_state", "b", "connecting"),
+        Event(10.3, "discovery", "b", "published to etcd http://h /mcp/"),
+        Event(11.0, "discovery", None, "etcd http://h /mcp/: cannot be asked", {**listed, "state": "away"}),
+        Event(11.5, "discovery", None, "etcd http://h /mcp/: can be asked", {**listed, "state": "watching"}),
+        Event(12.0, "discovery", None, "etcd http://h /mcp/: b is gone", listed),
+    ])  # fmt: skip
+    assert [life.server for life in told] == ["a", "b", "etcd"]
+    etcd = told[-1]
+    assert [(round(at, 1), state) for at, state in etcd.states] == [
+        (0, "watching"), (1, "away"), (1.5, "watching"),
+    ]  # fmt: skip
+    assert [(round(at, 1), said) for at, said in etcd.done] == [(0.1, "+ b"), (2, "- b")]
+
+
 def test_the_picture_shows_words_and_escapes_names() -> None:
     picture = pictures._svg(*pictures.lives_of(EVENTS))
     assert "connected" in picture

@@ -280,3 +280,22 @@ async def test_a_capacity_that_was_raised_lets_more_calls_in() -> None:
         for _ in range(4):
             door.let_out()
     door.close()
+
+
+async def test_the_pace_is_that_of_when_the_work_begins() -> None:
+    source, door, asked = Fixed(Profile(latency_ms=1000, capacity=1)), Door(), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        asked.append(seconds)
+        await door(seconds)
+
+    behaviour = Behaviour(source, name="a", sleep=sleep)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(behaviour, Request(), answer)
+            await anyio.wait_all_tasks_blocked()
+        source.profile = Profile(latency_ms=10, capacity=1)
+        door.let_out()
+        door.let_out()
+    door.close()
+    assert asked == [1.0, 0.01]  # the second waited in line when the server got well

@@ -24,6 +24,7 @@ _NOTEBOOKS = {
     "05": "aggregation",
     "06": "comparing",
     "07": "querying",
+    "08": "discovering",
 }
 """Number of a notebook → the module with its exercises; imported when one of them is checked."""
 

@@ -35,7 +35,8 @@ def _broken(answer: object) -> Verdict:
         )
     if missing := len(bad - given):
         return wrong(
-            f"{missing} more cannot work.", "Connect to all of it and read the error: it names every problem."
+            f"{missing} more cannot work either.",
+            "Connect to all of it and read the error: it names every problem.",
         )
     return right("Every problem is found before anything is started.")
 

@@ -26,7 +26,7 @@ def _left_over(answer: object) -> Verdict:
         return wrong("That is a percentage.", "The answer is a share: one in ten is 0.1.")
     if abs(given - ERROR_RATE**RETRIES) < 0.002:
         return wrong("That would be with one retry.", f"{hint} How many attempts are that?")
-    return wrong(f"{given:g} is too {'many' if given > truth else 'few'}.", hint)
+    return wrong(f"A share of {given:g} is too {'large' if given > truth else 'small'}.", hint)
 
 
 def _opens(answer: object) -> Verdict:

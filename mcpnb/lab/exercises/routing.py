@@ -60,7 +60,7 @@ def _best(answer: object) -> Verdict:
     behind = sum(other < p95[given] for other in p95.values())
     return wrong(
         f"With {given}, one call in twenty takes {p95[given] / 1000:.1f} s or longer;"
-        f" {behind} of the others do better.",
+        f" {behind} of the others {'does' if behind == 1 else 'do'} better.",
         "mcpnb.compare(lab.material('02-b'), [...]) takes a second.",
     )
 

@@ -25,6 +25,10 @@ _MARKS: Mapping[State, tuple[str, str]] = {
 """State → its symbol and its colour."""
 
 
+_LONGEST = 200
+"""Characters of an answer in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is to be said of an answer. True where the answer is right."""
@@ -80,23 +84,32 @@ def _kind(answer: object) -> str:
 
 
 def _as_python(answer: object, method: str) -> object:
-    """What NumPy and pandas hold, as plain Python, without importing either."""
-    convert = getattr(answer, method, None)
-    return convert() if callable(convert) and not isinstance(answer, str) else answer
+    """What NumPy and pandas hold, as plain Python, without importing either; else the answer itself."""
+    if isinstance(answer, str):
+        return answer
+    try:
+        return getattr(answer, method)()
+    except Exception:  # noqa: BLE001 - whatever a student has in a variable: it is judged as what it is
+        return answer
 
 
 def number(answer: object, what: str) -> float:
     """The answer as a finite number."""
     value = _as_python(answer, "item")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Unreadable(f"The answer is {what}, a number; this is {_kind(answer)}.")
-    return float(value)
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        pass
+    raise Unreadable(f"The answer is {what}, a number; this is {_kind(answer)}.")
 
 
 def text(answer: object, what: str) -> str:
     """The answer as a word without space around it."""
     if not isinstance(answer, str) or not answer.strip():
         raise Unreadable(f"The answer is {what}, a text in quotes; this is {_kind(answer)}.")
+    if len(answer) > _LONGEST:
+        raise Unreadable(f"The answer is {what}, a word or two; this is a text of {len(answer)} characters.")
     return answer.strip()
 
 

@@ -59,7 +59,7 @@ def arguments(kind: str, about: str) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--transport", choices=["stdio", "http"], default="stdio", help="default: stdio")
     add("--host", default="127.0.0.1", help="address to listen on (http)")
-    add("--port", type=int, default=0, help="port to listen on (http); 0 takes a free one")
+    add("--port", type=_port, default=0, help="port to listen on (http); 0 takes a free one")
     add("--name", default=kind, help=f"name of the server (default: {kind})")
     add("--version", default="1.0.0", help="version that the server announces")
     add("--region", default=None, help="region that the server announces")
@@ -67,6 +67,13 @@ def arguments(kind: str, about: str) -> argparse.ArgumentParser:
     add("--pid-file", type=Path, default=None, metavar="FILE", help="write the process id here at start")
     add("--tied", action="store_true", help="end when the process that started this server ends")
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isdecimal() else -1
+    if not 0 <= port < 1 << 16:
+        raise argparse.ArgumentTypeError(f"a port is a whole number from 0 to 65535, not {text!r}")
+    return port
 
 
 def identity(options: argparse.Namespace) -> Identity:

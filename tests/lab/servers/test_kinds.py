@@ -73,3 +73,10 @@ def test_biased_providers_disagree_about_the_same_day() -> None:
 def test_a_bias_beyond_all_weather_is_refused(bias: float) -> None:
     with pytest.raises(McpnbError, match="bias"):
         weather.build(serving.Identity("w"), bias=bias)
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http", "1.5"])
+def test_a_port_that_is_none_is_refused_with_the_range(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        serving.arguments("weather", "").parse_args([f"--port={port}"])
+    assert "a port is a whole number from 0 to 65535" in capsys.readouterr().err

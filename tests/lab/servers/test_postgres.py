@@ -1,4 +1,4 @@
-"""The database server against a real PostgreSQL, started here: `pytest -m postgres`."""
+"""The database server against a real PostgreSQL, started here: Debian's package `postgresql`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
@@ -33,45 +34,44 @@ EVERYTHING = """
 """
 
 
-def binary(name: str) -> str:
-    """Debian keeps the server's programs off the path."""
-    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda home: int(home.parent.name))
-    found = shutil.which(name, path=os.pathsep.join([*map(str, reversed(homes)), os.environ["PATH"]]))
-    assert found, f"{name} is not installed; Debian's package is called postgresql"
-    return found
+def programs() -> Path:
+    """Where the newest server's programs are: Debian keeps them off the path."""
+    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda home: float(home.parent.name))
+    found = shutil.which("initdb", path=os.pathsep.join([*map(str, reversed(homes)), os.environ["PATH"]]))
+    if found is None:
+        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
+    return Path(found).parent
+
+
+def somebody(folder: Path) -> dict[str, Any]:
+    """As whom it runs: PostgreSQL refuses to be root, and its package brings a user, who gets the folder."""
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A server with the example shop, reached by a socket in a folder of its own."""
+    """A server with the example shop, reached by a socket in a folder of its own and by nothing else."""
     import psycopg
 
-    # PostgreSQL refuses to run as root; its package brings a user.
-    user = "postgres" if os.geteuid() == 0 else None
+    home = programs()
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # the path of a socket must be short
-    if user:
-        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-    data = folder / "data"
+    data, log, whose = folder / "data", folder / "log", somebody(folder)
 
-    def run(*command: str) -> None:
-        subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    def run(program: str, *arguments: str) -> None:
+        command = [home / program, "-D", data, *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **whose)
+        said = log.read_text() if log.exists() else ""
+        assert done.returncode == 0, f"{program}: {done.stderr}{said}"
 
-    run(
-        binary("initdb"),
-        "-D",
-        str(data),
-        "-U",
-        "lab",
-        "--auth=trust",
-        "--no-sync",
-        "-E",
-        "UTF8",
-        "--locale=C",
-    )
     settings = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-    run(binary("pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", settings, "start")
     url = f"postgresql:///postgres?host={folder}&user=lab"
     try:
+        run("initdb", "-U", "lab", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        run("pg_ctl", "-w", "-l", str(log), "-o", settings, "start")
         with psycopg.connect(url) as connection:
             connection.execute(shop.TABLES.replace("sum(quantity * price)", "sum(quantity * price)::numeric"))
             for statement, rows in shop.statements():
@@ -83,7 +83,8 @@ def url() -> Iterator[str]:
             connection.execute("CREATE VIEW sly AS SELECT evil() AS x")
         yield url
     finally:
-        run(binary("pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        if (data / "postmaster.pid").exists():
+            run("pg_ctl", "-m", "immediate", "stop")
         shutil.rmtree(folder)
 
 
