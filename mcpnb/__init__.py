@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mcpnb.client import MultiServerClient as MultiServerClient
     from mcpnb.client.cache_policy import CachePolicy as CachePolicy
     from mcpnb.client.documents import Document as Document
+    from mcpnb.config import OAuth as OAuth
     from mcpnb.connection import Elicitation as Elicitation
     from mcpnb.connection import Sampling as Sampling
     from mcpnb.errors import AmbiguousTool as AmbiguousTool
@@ -93,6 +94,7 @@ _HOMES = {
     "RetryPolicy": "mcpnb.resilience.retry",
     "Comparison": "mcpnb.experiment",
     "Document": "mcpnb.client.documents",
+    "OAuth": "mcpnb.config",
     "Elicitation": "mcpnb.connection",
     "Sampling": "mcpnb.connection",
     "Explanation": "mcpnb.model",
@@ -174,6 +176,7 @@ __all__ = [
     "MultiServerClient",
     "NoServerAvailable",
     "NotRecorded",
+    "OAuth",
     "OutlierPolicy",
     "Overloaded",
     "Parameter",

@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from mcpnb.errors import ArgumentError, ConfigError, McpnbError, ToolNotFound
 from mcpnb.model import USABLE_STATES
 
 if TYPE_CHECKING:
+    from mcpnb.auth import LoginRequest, LoginRow
     from mcpnb.client import MultiServerClient
     from mcpnb.model import ServerStatus
 
@@ -222,17 +224,24 @@ STATUS_KEYS = (
 
 
 def _status(options: argparse.Namespace) -> int:
-    disabled, statuses = _connected(options, _statuses)
+    # It looks and changes nothing: nobody is asked to log in.
+    disabled, statuses, logins = _connected(options, _statuses, on_login=_decline)
     if options.json:
         print(json.dumps([_as_json(status) for status in statuses], indent=2))
     else:
         _print_statuses(statuses)
+        _print_logins(logins)
     up = [status.state in USABLE_STATES for status in statuses if status.server not in disabled]
     return OK if all(up) else FAILED
 
 
-async def _statuses(client: MultiServerClient) -> tuple[set[str], list[ServerStatus]]:
-    return {config.name for config in client.configs if config.disabled}, client.servers()
+def _decline(request: LoginRequest) -> None:
+    request.cancel()
+
+
+async def _statuses(client: MultiServerClient) -> tuple[set[str], list[ServerStatus], list[LoginRow]]:
+    disabled = {config.name for config in client.configs if config.disabled}
+    return disabled, client.servers(), client.logins()
 
 
 def _print_statuses(statuses: Sequence[ServerStatus]) -> None:
@@ -243,6 +252,17 @@ def _print_statuses(statuses: Sequence[ServerStatus]) -> None:
     print(table(heads, rows))
     if trouble := troubles(statuses):
         print(f"\n{trouble}")
+
+
+def _print_logins(rows: Sequence[LoginRow]) -> None:
+    """Who is logged in, where servers have OAuth."""
+    from mcpnb.lab.terminal import table  # noqa: PLC0415 - as below
+    from mcpnb.notebook.login.words import login_words, oauth  # noqa: PLC0415 - as below
+
+    now = time.time()
+    told = [[row.server, login_words(row, now), row.issuer or ""] for row in oauth(rows)]
+    if told:
+        print(f"\n{table(['server', 'login', 'at'], told)}")
 
 
 def _as_json(status: ServerStatus) -> dict[str, object]:
@@ -304,7 +324,9 @@ def _value(text: str, schema: Any, key: str) -> object:
 
 
 def _connected(
-    options: argparse.Namespace, use: Callable[[MultiServerClient], Coroutine[Any, Any, Any]]
+    options: argparse.Namespace,
+    use: Callable[[MultiServerClient], Coroutine[Any, Any, Any]],
+    **more: Any,
 ) -> Any:
     """Connect to the servers that the options name, use them, and leave nothing behind."""
     import anyio  # noqa: PLC0415 - the SDK takes a second to import, `--help` does not wait for it
@@ -314,7 +336,7 @@ def _connected(
     source = _standard_input() if options.file == "-" else options.file
 
     async def run() -> Any:
-        async with MultiServerClient(source, connect_timeout=options.timeout) as client:
+        async with MultiServerClient(source, connect_timeout=options.timeout, **more) as client:
             return await use(client)
 
     return anyio.run(run)

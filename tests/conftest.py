@@ -16,6 +16,20 @@ hypothesis.settings.load_profile("untimed")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LENGTHS = ("browser", "thirdparty", "slow", "long")
+"""Marks of what takes longer than the rest."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long first, file by file: two workers then end with small change, not one with a browser."""
+    lengthy = {item.path for item in items if any(item.get_closest_marker(mark) for mark in LENGTHS)}
+    items.sort(key=lambda item: item.path not in lengthy)
+    for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """The SDK and Jupyter both run on asyncio."""

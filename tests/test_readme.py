@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sys
@@ -14,7 +15,8 @@ from mcpnb.routing.strategies import registry
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 (
-    SESSION, SIMULATION, RECORDING, CORE, NOTEBOOK, GATHER, PROTECTIONS, STRATEGY,
+    SESSION, SIMULATION, RECORDING, CORE, NOTEBOOK, GATHER, PROTECTIONS, STRATEGY, DISCOVERY,
+    LOGIN,
 ) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)  # fmt: skip
 
 
@@ -104,3 +106,25 @@ def test_a_strategy_of_ones_own_picks_as_it_stands(monkeypatch):
     servers = [mcpnb.SimServer(f"s{n}", service=mcpnb.service.exponential(0.01)) for n in range(3)]
     run = mcpnb.simulate(mcpnb.Scenario(servers), "newest", mcpnb.Workload(rate=10, requests=200), seed=1)
     assert (run.outcomes == "ok").all()
+
+
+def test_directories_are_followed_as_shown(tmp_path, monkeypatch):
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {"here": {"url": "http://127.0.0.1:9/mcp"}}}')
+    monkeypatch.chdir(tmp_path)
+    with mcpnb.lab.directory("etcd") as etcd, mcpnb.lab.directory("dns") as names:
+        for each in (etcd, names):
+            if not each:
+                pytest.skip(repr(each))
+        names.know("_mcp._tcp.example.org", {"there": "http://127.0.0.1:19/mcp"})
+        shown = DISCOVERY.replace("http://127.0.0.1:2379", etcd.url)
+        shown = shown.replace('.org")', f'.org", nameserver="{names.address}")')
+        defined: dict[str, object] = {"mcpnb": mcpnb}
+        try:
+            exec(compile(shown, "README.md", "exec"), defined)
+            fleet = defined["fleet"]
+            assert list(fleet.discovery["state"]) == ["watching"] * 3
+            while "weather-1" not in set(fleet.servers["server"]):
+                fleet.run(asyncio.sleep, 0.02)
+        finally:
+            for name in {"fleet", "machines"} & set(defined):
+                defined[name].close()
