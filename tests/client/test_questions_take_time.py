@@ -125,6 +125,14 @@ def test_a_model_may_take_longer_than_the_call_may(run):
     run(test, on_sample=partial(slowly, "sun", 60.0))
 
 
+def test_answers_are_gathered_past_a_deadline_that_a_person_overruns(run):
+    async def test(client):
+        whole = await client.gather("book")
+        assert whole.value == "booked Oslo"
+
+    run(test, on_elicit=partial(slowly, {"name": "Oslo"}, 60.0))
+
+
 def test_other_calls_end_in_their_own_time(run):
     async def test(client):
         begun = client.taps.now()

@@ -6,11 +6,15 @@ import asyncio
 import errno
 import json
 from datetime import date
+from typing import Annotated
 
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.resolve import Elicit, Resolve
+from pydantic import BaseModel
 
 import mcpnb
 from mcpnb.client.documents import Question
@@ -36,6 +40,14 @@ def lines(tmp_path_factory):
     return path.read_bytes().splitlines(keepends=True)
 
 
+class City(BaseModel):
+    name: str
+
+
+async def which_city() -> Elicit[City]:
+    return Elicit("Which city?", City)
+
+
 def loaded(tmp_path, *lines):
     (tmp_path / "made.jsonl").write_bytes(b"".join(lines))
     return Recording.load(tmp_path / "made.jsonl")
@@ -56,6 +68,24 @@ def test_every_line_is_one_json_object_of_a_known_type_after_a_versioned_header(
         "group",
         "call",
     ] * 2 + ["group", "call"] * 0 + ["call", "end"]
+
+
+def test_the_time_that_a_person_took_is_written_apart_from_a_call_s_latency(tmp_path):
+    server = MCPServer("asking", log_level="ERROR")
+
+    @server.tool()
+    async def book(city: Annotated[City, Resolve(which_city)]) -> str:
+        return f"booked {city.name}"
+
+    path = tmp_path / "asked.jsonl"
+    asking = mcpnb.connect({"here": server}, on_elicit=lambda question: {"name": "Oslo"})
+    with asking, asking.record(path):
+        asking.call("book")
+    _, *rest = map(json.loads, path.read_text().splitlines())
+    (call,) = (line for line in rest if line["type"] == "call")
+    (attempt,) = call["attempts"]
+    assert call["asked"] == attempt["asked"] > 0
+    assert Recording.load(path).calls["latency_ms"][0] == pytest.approx(1e3 * call["latency"])
 
 
 def test_frames_say_what_was_recorded(lines, tmp_path):
