@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -21,7 +22,7 @@ from mcpnb.model import USABLE_STATES, Event
 if TYPE_CHECKING:
     from mcpnb.auth.login import Login
     from mcpnb.auth.logins import Logins, Told
-    from mcpnb.client.membership import Membership
+    from mcpnb.client.membership import Link, Membership
 
 __all__ = ["Access", "LoginVerbs"]
 
@@ -104,13 +105,15 @@ class Access:
         """
         done: set[Login] = set()
         for _ in range(_ROUNDS):
+            if wait:
+                await self._settled()
             begun = await self._begin(names(), done)
             if not wait or not begun:
                 return
             for name, login in begun.items():
                 await self._finished(name, login)
             done |= set(begun.values())
-            await self._settled()
+        await self._settled()
 
     async def _begin(self, names: Iterable[str], done: Container[Login]) -> dict[str, Login]:
         """The logins that are under way for these, each under one of their names; none of `done`."""
@@ -182,24 +185,26 @@ class Access:
         self._events.append(Event(time.time(), "auth", server, words, dict(data)))
 
     def _reconnect(self, names: Iterable[str], *, all_: bool) -> None:
-        """Connect anew: those that gave up, or all of them."""
+        """Connect anew: those that gave up, or are about to, or all of them."""
         for name in names:
             link = None if self._members is None else self._members.connections.get(name)
-            if link is not None and (all_ or link.state == "failed"):
-                task = asyncio.create_task(_again(link.reconnect))
+            if link is not None and (all_ or link.state not in USABLE_STATES):
+                task = asyncio.create_task(_again(link, at_once=all_))
                 self._reconnecting.add(task)
                 task.add_done_callback(self._reconnecting.discard)
 
     async def _settled(self) -> None:
-        if self._reconnecting:
+        while self._reconnecting:  # one that settles may have led to the login of another
             await asyncio.wait(self._reconnecting)
 
 
-async def _again(reconnect: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await reconnect()
-    except McpnbError:  # it has just been closed or removed
-        return
+async def _again(link: Link, *, at_once: bool) -> None:
+    if not at_once:  # it may be about to give up for want of the login that has just been had
+        await link.settled()
+        if link.state != "failed":
+            return
+    with suppress(McpnbError):  # it has just been closed or removed
+        await link.reconnect()
 
 
 class LoginVerbs:

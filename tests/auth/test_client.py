@@ -22,6 +22,8 @@ from pydantic import AnyHttpUrl
 
 import mcpnb
 from mcpnb.auth import LoginRequest
+from mcpnb.connection import Connection
+from mcpnb.connection.faults import Fault
 from mcpnb.model import Event
 
 from .town import Clock, Issuer
@@ -117,6 +119,24 @@ async def test_connecting_does_not_wait_for_a_person_and_goes_on_once_he_has_log
         with pytest.raises(mcpnb.AuthError, match="logged out"):
             await fleet.call("secret")
         assert len(site.requests) == 1
+
+
+async def test_a_server_that_is_just_giving_up_when_somebody_logs_in_connects_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged_in, give_up = asyncio.Event(), Connection._give_up
+
+    async def give_up_late(link: Connection, fault: Fault) -> None:
+        await logged_in.wait()
+        await give_up(link, fault)
+
+    monkeypatch.setattr(Connection, "_give_up", give_up_late)
+    fleet = client(site, on_login=site.log_in)
+    fleet.on("auth", lambda event: event.data["state"] == "logged_in" and logged_in.set())
+    async with fleet:
+        await fleet.login()
+        assert (await fleet.call("secret")).text
+    assert len(site.requests) == 1
 
 
 async def test_a_login_that_fails_is_an_error_that_says_why(site: Site) -> None:
