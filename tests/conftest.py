@@ -16,7 +16,7 @@ hypothesis.settings.load_profile("untimed")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LENGTHS = ("browser", "thirdparty", "slow", "long")
+LENGTHS = ("browser", "thirdparty", "slow", "long", "measured")
 """Marks of what takes longer than the rest."""
 
 
@@ -26,7 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lengthy = {item.path for item in items if any(item.get_closest_marker(mark) for mark in LENGTHS)}
     items.sort(key=lambda item: item.path not in lengthy)
     for item in items:
-        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+        longest = item.get_closest_marker("long") or item.get_closest_marker("measured")
+        if longest and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(900))
 
 

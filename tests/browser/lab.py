@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 App = Literal["jupyterlab", "notebook"]
 """The package that is run as a server: JupyterLab, or Notebook 7, which is made of the same parts."""
 
@@ -314,12 +315,17 @@ class LabPage:
         """Change the page's theme, as a person's system does in the evening; pictures are named after it."""
         self.page.emulate_media(color_scheme=theme)
         self.page.wait_for_function(_WORN, arg=theme, timeout=20_000)
-        self._name = f"{self._name.removesuffix('-light').removesuffix('-dark')}-{theme}"
+        self._name = f"{self._name.removesuffix(f'-{self.theme}')}-{theme}"
+
+    @property
+    def theme(self) -> Theme:
+        """What the page wears."""
+        return "dark" if self._name.endswith("-dark") else "light"
 
     def shots(self, name: str = "") -> None:
         """A picture in each theme; the page then wears the other one than before."""
         self.shot(name)
-        self.wear("light" if self._name.endswith("-dark") else "dark")
+        self.wear("light" if self.theme == "dark" else "dark")
         self.shot(name)
 
     def shot(self, name: str = "") -> Path:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from .lab import THEMES
 from .test_dashboard import _RUN
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -40,25 +41,27 @@ def run(page, code: str) -> str:
     return page.page.evaluate(_RUN, code).strip()
 
 
-def test_interrupt_stops_a_long_map_and_the_next_cell_works(lab_page):
-    page = lab_page([START, MAP, AFTER])
+@pytest.mark.parametrize("theme", THEMES)
+def test_interrupt_stops_a_long_map_and_the_next_cell_works(lab_page, theme):
+    page = lab_page([START, MAP, AFTER], theme=theme)
     page.start_all()
     bar = page.output(1).get_by_text(re.compile(r"60/400.*3\s+errors"))
     bar.wait_for(timeout=40_000)
-    page.shots("running")
+    page.shot("running")
     page.interrupt()
     page.wait_quiet()
     begun, mapped, after = page.cells()
     assert [cell.error for cell in (begun, mapped, after)] == ["", "", ""]
     assert "interrupted after 60 of 400 rows" in mapped.output
     assert after.output == "400 ['cancelled', 'ok', 'tool_error'] {'n': 4, 'twice': 8}"
-    page.shots("interrupted")
+    page.shot("interrupted")
     assert page.console == []
     run(page, "fleet.close()")
 
 
-def test_a_restart_in_the_middle_of_a_map_leaves_no_process_behind(lab_page):
-    page = lab_page([START, MAP])
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_restart_in_the_middle_of_a_map_leaves_no_process_behind(lab_page, theme):
+    page = lab_page([START, MAP], theme=theme)
     page.start_all()
     page.output(1).get_by_text(re.compile("60/400")).wait_for(timeout=40_000)
     children = [int(each) for each in page.cells()[0].output.split()]

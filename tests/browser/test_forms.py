@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from .lab import THEMES
 from .test_dashboard import _RUN
 from .test_questions import START as ASKING
 
@@ -137,17 +138,18 @@ def fill(form) -> None:
     form.get_by_text("must match the pattern").wait_for(state="hidden")
 
 
-def test_what_is_filled_in_is_what_the_server_gets(lab_page):
-    page = lab_page([START, "form = fleet.form('trip.book')\nform"])
+@pytest.mark.parametrize("theme", THEMES)
+def test_what_is_filled_in_is_what_the_server_gets(lab_page, theme):
+    page = lab_page([START, "form = fleet.form('trip.book')\nform"], theme=theme)
     cells = page.run_all()
     assert {cell.source: cell.error for cell in cells if cell.error} == {}
     form = page.output(1)
-    page.shots("empty")
+    page.shot("empty")
     form.get_by_role("button", name="Run", exact=True).click()
     form.get_by_text("nothing was sent").wait_for()
     assert run(page, "print(got)") == "[]"
     fill(form)
-    page.shots("filled")
+    page.shot("filled")
     form.get_by_role("button", name="Run", exact=True).click()
     form.locator(".mcpnb-card").get_by_text("seats").first.wait_for()
     assert json.loads(run(page, GOT.format(count=1))) == ["trip.book", FILLED]
@@ -155,11 +157,11 @@ def test_what_is_filled_in_is_what_the_server_gets(lab_page):
     assert json.loads(run(page, GOT.format(count=2))) == ["trip.book", FILLED]
     form.get_by_role("button", name="Run on all servers").click()
     form.locator(".mcpnb-pill", has_text="2 of 2 servers").first.wait_for()
-    page.shots("answered")
+    page.shot("answered")
     assert page.console == []
     assert run(page, "fleet.close(); print('closed')") == "closed"
     form.locator(".mcpnb-card").get_by_text("its fleet is closed").wait_for()
-    page.shots("closed")
+    page.shot("closed")
 
 
 EVIL_START = """\

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from .lab import THEMES
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 CELLS = ["import mcpnb\npanel = mcpnb.playground('one_slow', repeats=2)\npanel", "'the next cell'"]
@@ -21,8 +23,9 @@ _UNNAMED = """root => [...root.querySelectorAll('input, select, button, [role=sl
   .map(control => control.outerHTML.slice(0, 200))"""
 
 
-def test_the_playground_redraws_when_a_control_moves_and_writes_the_next_cell(lab_page):
-    page = lab_page(CELLS, width=1200)
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_playground_redraws_when_a_control_moves_and_writes_the_next_cell(lab_page, theme):
+    page = lab_page(CELLS, theme=theme, width=1200)
     cells = page.run_all(timeout=60)
     assert {cell.source: cell.error for cell in cells if cell.error} == {}
     panel = page.output(0)
@@ -49,7 +52,7 @@ def test_the_playground_redraws_when_a_control_moves_and_writes_the_next_cell(la
     page.page.keyboard.press("Tab")
     panel.locator("svg text", has_text=re.compile(r"^<b")).first.wait_for(timeout=10_000)
     assert panel.evaluate(_UNNAMED) == []
-    page.shots("tables")
+    page.shot("tables")
 
     panel.get_by_label("Scenario").select_option(label="black_hole · a server fails at once")
     panel.get_by_text("s0 fails every call").wait_for(timeout=10_000)
@@ -64,5 +67,5 @@ def test_the_playground_redraws_when_a_control_moves_and_writes_the_next_cell(la
     assert "scenario = mcpnb.scenarios.black_hole()" in written
     assert '"least_request"' in written
     assert last == CELLS[1]
-    page.shots()
+    page.shot()
     assert page.console == []

@@ -334,7 +334,7 @@ PROMPT = [
 """Where the row says the same throughout it never lies. Both eras have the same durations."""
 
 
-@pytest.mark.long
+@pytest.mark.measured
 @pytest.mark.parametrize(("fault", "transport", "era"), PROMPT)
 async def test_the_row_tells_the_truth_within_two_seconds(fault, transport, era, tmp_path, forked) -> None:
     took = await cell(fault, transport, era, tmp_path, forked, to_the_truth=True)

@@ -28,7 +28,7 @@ from .matrix import ERAS, FAULTS, WELL, Case, Fault
 from .neighbours import Street
 from .stages import Stage
 
-pytestmark = [pytest.mark.anyio, pytest.mark.long]
+pytestmark = [pytest.mark.anyio, pytest.mark.measured]
 
 BOUND = 1.2
 """Times the undisturbed 95th percentile."""
