@@ -174,6 +174,9 @@ class Request(NamedTuple):
     """Seconds after which a second attempt is sent; True: the tool's live p95; None: what the fleet does."""
     alternatives: tuple[Alternative, ...] = ()
     """Tools to fall back on, in this order."""
+    key: str = ""
+    """What is asked, in a few letters, where a strategy goes by that and there is no affinity key; equal for
+    equal arguments. Empty: the tool."""
 
 
 class Attempt(NamedTuple):

@@ -14,8 +14,8 @@ Name = tuple[Kind, str]
 K = TypeVar("K")
 V = TypeVar("V")
 
-EVERY = "*"
-"""Stands for every name that has no policy of its own."""
+EVERY = frozenset({"*", "default"})
+"""Stand for every name that has no policy of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Choices:
         return policy_of(policy), Terms(priorities, preferred, self.policy)
 
     def resolved(self, kind: Kind, name: str, policy: str | None) -> Choices:
-        """With another policy for a name, or for `*`; None takes a name's own one back.
+        """With another policy for a name, or for one of `EVERY`; None takes a name's own one back.
 
         Raises:
             ValueError: There is no such policy; lists the known ones.
         """
         chosen = None if policy is None else policy_of(policy).name
-        if name == EVERY:
+        if name in EVERY:
             return replace(self, policy=chosen or FIRST)
         return replace(self, policies=_with(self.policies, (kind, name), chosen))
 

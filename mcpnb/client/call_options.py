@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from mcpnb.aggregation import check_method
 from mcpnb.errors import suggest
@@ -14,6 +15,21 @@ from mcpnb.routing.strategies import spec
 from mcpnb.versions import specifier
 
 _KNOWN = tuple(field.name for field in fields(CallOptions))
+
+Method = TypeVar("Method", bound=Callable[..., object])
+
+
+def showing_options(method: Method) -> Method:
+    """Let Shift-Tab and completion show the call options that a method takes as `**changes`."""
+    own = inspect.signature(method)
+    options = [
+        inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type
+        )
+        for each in fields(CallOptions)
+    ]
+    vars(method)["__signature__"] = own.replace(parameters=[own.parameters["self"], *options])
+    return method
 
 
 def changed(options: CallOptions, changes: dict[str, Any]) -> CallOptions:
@@ -49,7 +65,7 @@ def _fusion(changes: Mapping[str, Any]) -> dict[str, Any]:
 def _check(changes: dict[str, Any]) -> None:
     _check_kinds(changes)
     if changes.get("strategy") is not None:
-        spec(changes["strategy"])
+        changes["strategy"] = _strategy(changes["strategy"])
     if changes.get("priority", "normal") not in PRIORITIES:
         raise ValueError(f"priority must be one of {', '.join(PRIORITIES)}, not {changes['priority']!r}")
     if changes.get("version") is not None:
@@ -73,6 +89,12 @@ def _check_kinds(changes: dict[str, Any]) -> None:
     progress = changes.get("on_progress")
     if progress is not None and not callable(progress):
         raise TypeError(f"on_progress must be callable, not {progress!r}")
+
+
+def _strategy(given: Any) -> Any:
+    """A strategy as requests have it: by name, or the object itself; both can be looked up by."""
+    chosen = spec(given)
+    return given if isinstance(given, str) else chosen.prototype or str(chosen)
 
 
 def _tags(given: str | Collection[str] | None) -> frozenset[str]:

@@ -51,7 +51,7 @@ from mcpnb.model import (
     ToolRef,
 )
 from mcpnb.result import Aggregate, Result
-from mcpnb.routing import Finish
+from mcpnb.routing import Dispatcher, Finish
 from mcpnb.routing.call import Call
 from mcpnb.threads import beside
 
@@ -93,6 +93,7 @@ class Calls:
     timeout: float | None
     access: Access
     check_open: Callable[[], None]
+    _brain: Dispatcher
     _driver: Driver[Job]
     _fallbacks: Fallbacks
     _ledger: Ledger
@@ -200,12 +201,16 @@ class Calls:
             return self.catalog.resolve(tool, server=options.server, version=options.version)
         except ToolNotFound as problem:
             self._log_in_first(options)
-            down = [f"{c.name}: {c.last_error or c.state}" for c in self.members.down]
-            who = "; ".join([*down, *self.discovery.troubles()])
-            if not who:
-                raise
-            known = {entry.ref.tool for entry in self.catalog.entries}
-            raise ToolNotFound(problem.tool, known, note=f" Not connected: {who}.") from None
+            raise self._missing(problem, options.server) from None
+
+    def _missing(self, problem: ToolNotFound, server: str | None) -> ToolNotFound:
+        """The same, saying of the servers that could be meant which are not connected, and why."""
+        off = next((name for name in self.members.off if problem.tool.startswith(f"{name}:")), None)
+        if off is not None:
+            problem = ToolNotFound(problem.tool)  # the catalog does not know it
+        troubles = [] if server or off else self.discovery.troubles()
+        problem.args = (f"{problem}{self.members.away(server or off, *troubles)}",)
+        return problem
 
     def _log_in_first(self, options: CallOptions) -> None:
         """Nobody knows what a server offers before somebody logs in: say that, where no other is asked.
@@ -260,10 +265,11 @@ class Calls:
         timeout = self._timeout(options, servers)
         deadline = None if timeout is None else self._driver.now() + timeout
         retries = self._retries if options.retries is None else options.retries
-        # By position: thirteen names would cost as much as all else in here.
+        key = job.question.key if options.affinity is None and self._brain.keyed(options.strategy) else ""
+        # By position: fourteen names would cost as much as all else in here.
         request = Request(
             self._calls, name, servers, deadline, timeout, repeatable, retries, options.strategy,
-            _requirement(options), options.affinity, options.priority, options.hedge, alternatives,
+            _requirement(options), options.affinity, options.priority, options.hedge, alternatives, key,
         )  # fmt: skip
         span, finish = self._telemetry.span(request), self.taps.run(request, job, self._driver.run)
         return finish if span is None else _within(span, finish)

@@ -149,7 +149,7 @@ class ChoiceVerbs:
         """Have a policy choose what a name means that different servers offer.
 
         Args:
-            name: As for `prefer`; `*` for every name that has no policy of its own, of whatever kind.
+            name: As for `prefer`; `*`, or `default`, for every name without a policy of its own, of any kind.
             policy: One of `mcpnb.catalog.POLICIES`; None goes back to the default.
             kind: `tool`, `resource` or `prompt`.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from mcpnb.client.arguments import given
-from mcpnb.client.call_options import changed
+from mcpnb.client.call_options import changed, showing_options
 from mcpnb.client.documents import Document
 from mcpnb.model import CallOptions, Priority
 from mcpnb.result import Aggregate, Result
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mcpnb.catalog import Catalog, ToolEntry
     from mcpnb.client.core import MultiServerClient
     from mcpnb.connection import Listing
+
+
+_NONE = CallOptions()
 
 
 class Verbs:
@@ -116,6 +119,7 @@ class Verbs:
         # A copy: the loop adds and removes servers meanwhile.
         return {name: link.listing for name, link in list(self._client.members.connections.items())}
 
+    @showing_options
     def options(self, **changes: Any) -> CallView:
         """The same verbs with other call options (the fields of `CallOptions`). Cheap; shares everything.
 
@@ -144,7 +148,14 @@ class CallView(Verbs):
         return self._options
 
     def __repr__(self) -> str:
-        return f"<CallView of {self._client.name}: {self._options}>"
+        said = [
+            f"{each.name}={value!r}"
+            for each in fields(self._options)
+            if (value := getattr(self._options, each.name)) != getattr(_NONE, each.name)
+            and each.name != "fuse"  # which `method` says, too
+        ]
+        shown = ", ".join(said) or "no options"
+        return f"<CallView of {self._client.name}: {shown}>"
 
 
 class Trial(CallView):

@@ -43,7 +43,7 @@ class BreakerCounts:
 class BreakerPolicy:
     """When a breaker opens, and for how long."""
 
-    consecutive: int = 5
+    consecutive_failures: int = 5
     """Faults in a row that open it."""
     rate: float = 0.5
     """Share of faults among the last `window` attempts that opens it."""
@@ -56,9 +56,9 @@ class BreakerPolicy:
     """Seconds that an opening lasts at most, before jitter."""
     jitter: float = 0.5
     """Each opening lasts U(1 - jitter, 1 + jitter) times as long, so that clients do not probe together."""
-    permits: int = 1
+    half_open_permits: int = 1
     """Probes at a time while half-open."""
-    successes: int = 2
+    success_threshold: int = 2
     """Probes that have to succeed before it closes."""
     per_tool: bool = False
     """One breaker per server and tool, for servers whose tools fail independently; else one per server."""
@@ -70,7 +70,10 @@ class BreakerPolicy:
     _warned: set[str] = field(default_factory=set[str], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        whole = (self.consecutive, self.window, self.minimum, self.permits, self.successes)
+        whole = (
+            self.consecutive_failures, self.window, self.minimum, self.half_open_permits,
+            self.success_threshold,
+        )  # fmt: skip
         if min(whole) < 1 or not 0 < self.rate <= 1 or not 0 <= self.jitter < 1:
             raise ValueError(f"a breaker needs counts of at least 1, 0 < rate <= 1, 0 <= jitter < 1: {self}")
         if not 0 < self.reset_after < math.inf or not 0 < self.longest < math.inf:
@@ -132,7 +135,9 @@ class Breaker:
     @property
     def admits(self) -> bool:
         """Whether an attempt may be sent now."""
-        return self.state == "closed" or (self.state == "half_open" and self._out < self._policy.permits)
+        return self.state == "closed" or (
+            self.state == "half_open" and self._out < self._policy.half_open_permits
+        )
 
     def admit(self) -> int:
         """An attempt is sent; its end has to be recorded under the generation that this returns."""
@@ -167,7 +172,7 @@ class Breaker:
             self._open(f"a probe ended as {kind}", now)
             return True
         self._well += 1
-        if self._well < self._policy.successes:
+        if self._well < self._policy.success_threshold:
             return False
         self.reset()
         return True
@@ -181,7 +186,7 @@ class Breaker:
 
     def _too_bad(self) -> str:
         policy, seen = self._policy, len(self._recent)
-        if self._row >= policy.consecutive:
+        if self._row >= policy.consecutive_failures:
             return f"{self._row} faults in a row"
         if seen >= policy.minimum and self._faults >= policy.rate * seen:
             return f"{self._faults} faults among the last {seen} attempts"

@@ -55,19 +55,23 @@ class Picker:
         self.default = spec(strategy)
         self._roster, self._rng, self._home, self._distances = roster, rng, home, distances or {}
         self._specs: dict[str, StrategySpec] = {}
+        self._keyed: dict[str, bool] = {}
 
     def use(self, choice: str | Strategy | StrategySpec, now: float) -> None:
         """Switch the default strategy: the next pick is made by it."""
         self.default = spec(choice)
+        self._keyed.clear()
         self._forget("", now)
 
     def define(self, name: str, choice: str | Strategy | StrategySpec) -> None:
         """Let calls name a strategy with a state of its own."""
         self._specs[name] = spec(choice)
+        self._keyed.clear()
 
     def undefine(self, name: str, now: float) -> None:
         """Drop a strategy made by `define` with all that it learned."""
         self._specs.pop(name, None)
+        self._keyed.pop(name, None)
         self._forget(name, now)
 
     def _forget(self, name: str, now: float) -> None:
@@ -83,6 +87,17 @@ class Picker:
         """
         if name not in self._specs:
             spec(name)
+
+    def keyed(self, name: str) -> bool:
+        """Whether calls that name this strategy, or none, go by a key."""
+        known = self._keyed.get(name)
+        if known is None:
+            try:
+                known = self._chosen(name).build().keyed
+            except Exception:  # noqa: BLE001 - a third party's strategy; the first pick says what is wrong
+                known = False
+            self._keyed[name] = known
+        return known
 
     def strategy(self, pool: Pool, call: Call, now: float) -> Strategy:
         """The strategy of a call, with what it knows of this pool."""
@@ -127,6 +142,7 @@ class Picker:
         key = call.request.affinity
         if key is not None and not strategy.keyed:
             return self._stick(strategy, pool, key, now)
+        key = key or call.request.key
         node = self._ask(strategy, pool, key or call.tool, now)
         measure, compared = strategy.measure, strategy.compared
         try:
@@ -134,7 +150,7 @@ class Picker:
         except Exception as problem:  # noqa: BLE001 - a third party's strategy may raise anything
             self._roster.complaints.of(strategy, f"`measure` raised {problem!r}")
             saw = ()
-        note = _passed_over(strategy, node) if strategy.keyed and key is not None else ""
+        note = _passed_over(strategy, node) if strategy.keyed and key else ""
         return Pick(node, strategy, strategy.name or type(strategy).__name__, saw, note)
 
     def by_chance(self, call: Call, pool: Pool, nodes: list[Node], now: float) -> Pick:

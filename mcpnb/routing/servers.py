@@ -120,6 +120,10 @@ class Servers:
         """Let requests name a strategy with a state of its own (`Request.strategy`)."""
         self._picker.define(name, choice)
 
+    def keyed(self, name: str | None) -> bool:
+        """Whether calls that name this strategy, or none, go by what they ask (`Request.key`)."""
+        return self._picker.keyed(name or "")
+
     def undefine(self, name: str, now: float) -> None:
         """Drop a strategy made by `define` with all that it learned."""
         self._picker.undefine(name, now)

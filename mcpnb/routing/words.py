@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcpnb.errors import ConnectError, McpnbError, NoServerAvailable
+from mcpnb.errors import ConnectError, McpnbError, NoServerAvailable, ServerDisconnected
 from mcpnb.model import Outcome
 from mcpnb.routing.call import Call
 from mcpnb.routing.pool import Pool
@@ -25,4 +25,6 @@ def reason(error: BaseException) -> str:
     """An error in a few words: without the server's name where the attempt names it already."""
     if isinstance(error, ConnectError):
         return error.reason
+    if isinstance(error, ServerDisconnected):  # without its advice: whether it may be sent again is decided
+        return error.reason or "went away"
     return str(error) if isinstance(error, McpnbError) else f"{type(error).__name__}: {error}"

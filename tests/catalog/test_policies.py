@@ -100,6 +100,15 @@ def test_a_policy_of_its_own_overrules_the_default_until_it_is_taken_back(five):
     assert catalog.resolve("forecast").servers == ("b", "e")
 
 
+@pytest.mark.parametrize("every", ["*", "default"])
+def test_the_policy_of_all_others_is_chosen_by_a_star_or_by_its_name(five, every):
+    catalog = five()
+    catalog.adopt(catalog.choices.resolved("tool", every, "last_server"), at=8.0)
+    assert catalog.resolve("forecast").servers == ("b", "e")
+    assert catalog.choices.policies == {}
+    assert catalog.choices.resolved("prompt", every, None).policy == "first_server"
+
+
 @pytest.mark.parametrize(
     ("wanted", "servers"),
     [(("e",), ("b", "e")), (("nobody", "c", "a"), ("c",)), (("nobody",), ("a", "d")), ((), ("a", "d"))],

@@ -98,7 +98,9 @@ CASES = {
     "a breaker opens and probes": Case(
         servers=three(*SIMILAR),
         timeline=(At(0.3, "c", fail=True, fail_time=0.0107), At(1.7, "c", fail=False)),
-        resilience=Resilience(breaker=BreakerPolicy(consecutive=3, reset_after=0.4), retry=2, panic=True),
+        resilience=Resilience(
+            breaker=BreakerPolicy(consecutive_failures=3, reset_after=0.4), retry=2, panic=True
+        ),
         calls=90,
         shows="half_open",
     ),
@@ -121,7 +123,7 @@ CASES = {
         servers=three(*SIMILAR),
         timeline=(At(0.5, "a", hang=True), At(1.5, "a", hang=False)),
         timeout=0.3007,
-        resilience=Resilience(breaker=BreakerPolicy(consecutive=2, reset_after=0.3), panic=True),
+        resilience=Resilience(breaker=BreakerPolicy(consecutive_failures=2, reset_after=0.3), panic=True),
         shows="timeout",
     ),
     "outliers are ejected": Case(

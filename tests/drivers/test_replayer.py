@@ -51,7 +51,9 @@ def test_a_run_on_the_real_clock_is_replayed_exactly_although_its_timers_rang_la
     case = Case(
         servers=three(0.004, 0.006, 0.035, error_rate=0.1, fail_time=0.002),
         timeline=(At(0.05, "b", leave=True), At(0.1, "b", join=True)),
-        resilience=Resilience(retry=2, hedge=0.012, breaker=BreakerPolicy(consecutive=3, reset_after=0.02)),
+        resilience=Resilience(
+            retry=2, hedge=0.012, breaker=BreakerPolicy(consecutive_failures=3, reset_after=0.02)
+        ),
         rate=200.0,
         timeout=0.03,
         cancels={5: 0.001, 15: 0.002},
@@ -97,7 +99,7 @@ def test_nothing_recorded_is_nothing_replayed():
 
 NAMES = ("a", "b", "c")
 PROTECTED = Resilience(
-    breaker=BreakerPolicy(consecutive=2, reset_after=0.5),
+    breaker=BreakerPolicy(consecutive_failures=2, reset_after=0.5),
     retry=RetryPolicy(retries=2, budget_per_second=1.0),
     hedge=0.3,
     panic=0.6,

@@ -25,6 +25,13 @@ def report(subject: Breaker, *kinds: str, now: float = 0.0) -> None:
         subject.record(kind, subject.admit(), now)
 
 
+def test_its_policy_says_what_opens_it_in_the_words_of_its_definition():
+    assert BreakerPolicy() == BreakerPolicy(
+        consecutive_failures=5, rate=0.5, window=100, minimum=20, longest=300.0, jitter=0.5,
+        half_open_permits=1, success_threshold=2,
+    )  # fmt: skip
+
+
 def test_five_faults_in_a_row_open_it_and_four_do_not():
     subject = breaker()
     report(subject, *["refused"] * 4, "ok", *["timeout"] * 4)
@@ -124,7 +131,7 @@ def test_a_full_window_of_coin_tosses_opens_it_as_often_as_the_binomial_says():
     """Oracle cb_window_0.5: P(trip at the 100th call), with >=. Tries every number of faults."""
     rng, chance = random.Random(4), 0.0
     for faults in range(101):
-        subject = breaker(consecutive=101, minimum=100)
+        subject = breaker(consecutive_failures=101, minimum=100)
         order = ["refused"] * faults + ["ok"] * (100 - faults)
         rng.shuffle(order)
         report(subject, *order[:-1])
@@ -135,7 +142,7 @@ def test_a_full_window_of_coin_tosses_opens_it_as_often_as_the_binomial_says():
 
 
 def test_the_window_forgets_what_is_older():
-    subject = breaker(consecutive=101, window=10, minimum=10)
+    subject = breaker(consecutive_failures=101, window=10, minimum=10)
     report(subject, *["refused", "refused", "refused", "refused"], *["ok"] * 6)
     report(subject, *["ok"] * 4, *["refused"] * 4)
     assert subject.state == "closed"
@@ -231,7 +238,7 @@ def test_a_rule_of_the_callers_decides_from_the_whole_outcome_what_a_fault_is():
     def empty(outcome: Outcome) -> bool:
         return outcome.kind == "ok" and outcome.value == []
 
-    policy = BreakerPolicy(failure=empty, consecutive=2)
+    policy = BreakerPolicy(failure=empty, consecutive_failures=2)
     subject = Breaker(policy, random.Random(1))
     for outcome in (Outcome("ok", []), Outcome("timeout"), Outcome("ok", []), Outcome("ok", [1])):
         subject.record(outcome.kind, subject.admit(), 0.0, fault=policy.counts(outcome))
@@ -313,7 +320,7 @@ def test_policies_are_equal_and_hashable_by_what_they_say():
     "wrong",
     [
         {"rate": 0},
-        {"permits": 0},
+        {"half_open_permits": 0},
         {"jitter": 1.0},
         {"reset_after": 0},
         {"longest": math.inf},
@@ -330,7 +337,7 @@ class Permits(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.subject = breaker(permits=2)
+        self.subject = breaker(half_open_permits=2)
         self.out: list[tuple[int, bool]] = []
         self.now = 0.0
 

@@ -256,7 +256,7 @@ def test_a_refused_call_of_a_full_fleet_does_not_come_back_ahead_of_those_who_wa
 
 
 def test_calls_that_wait_for_a_tool_are_told_when_its_breaker_opens(bench):
-    b = bench(Endpoint("x", max_in_flight=1), breaker=BreakerPolicy(consecutive=1, per_tool=True))
+    b = bench(Endpoint("x", max_in_flight=1), breaker=BreakerPolicy(consecutive_failures=1, per_tool=True))
     (first,) = b.call(1, retries=0)
     b.call(2)
     b.end(first, "disconnected")

@@ -122,6 +122,19 @@ def test_when_nobody_can_take_the_call_the_error_says_why_per_server():
     }
 
 
+@pytest.mark.parametrize(
+    ("why", "told"), [("the connection ended", "the connection ended"), ("", "went away")]
+)
+def test_of_a_server_that_went_away_it_says_why_and_gives_no_advice_that_was_taken_already(why, told):
+    brain = dispatcher(servers=("only",))
+    (attempt,) = sent(brain.submit(request(servers=("only",), repeatable=True), 0.0))
+    brain.mark("only", "reconnecting", 0.1)
+    lost = Outcome("disconnected", error=ServerDisconnected("only", "weather.forecast", why))
+    (finish,) = (each for each in brain.on_outcome(attempt.id, lost, 0.1) if isinstance(each, Finish))
+    assert finish.outcome.error.reasons == {"only": f"disconnected: {told}"}
+    assert finish.call.explanation().attempts[0].error == told
+
+
 def test_the_deadline_ends_the_whole_call_and_cancels_what_is_out():
     brain = dispatcher()
     actions = brain.submit(request(deadline=5.0, timeout=5.0), 0.0)
@@ -324,7 +337,7 @@ def test_a_breaker_can_be_reset_by_hand():
 
 
 def test_a_call_that_times_out_counts_against_its_server():
-    brain = dispatcher(servers=("only",), breaker=BreakerPolicy(consecutive=2))
+    brain = dispatcher(servers=("only",), breaker=BreakerPolicy(consecutive_failures=2))
     for number in range(2):
         brain.submit(request(number, ("only",), deadline=1.0 + number), float(number))
         brain.on_timer(1.0 + number)
@@ -344,7 +357,7 @@ class Leases(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.brain = dispatcher("least_request", retry=True, breaker=BreakerPolicy(consecutive=2))
+        self.brain = dispatcher("least_request", retry=True, breaker=BreakerPolicy(consecutive_failures=2))
         self.out: dict[int, Attempt] = {}
         self.submitted: set[int] = set()
         self.done: list[int] = []
@@ -434,7 +447,7 @@ class Everything(RuleBasedStateMachine):
             "p2c",
             rng=random.Random(3),
             resilience=Resilience(
-                breaker=BreakerPolicy(consecutive=2, per_tool=True, reset_after=1.0),
+                breaker=BreakerPolicy(consecutive_failures=2, per_tool=True, reset_after=1.0),
                 retry=True,
                 hedge=0.5,
                 panic=True,

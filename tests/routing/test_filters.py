@@ -239,7 +239,7 @@ def test_a_breaker_per_tool_probes_and_heals(bench):
 
 
 def test_what_counts_as_a_failure_is_the_callers_choice(bench):
-    policy = BreakerPolicy(consecutive=3, failure=lambda outcome: outcome.kind == "tool_error")
+    policy = BreakerPolicy(consecutive_failures=3, failure=lambda outcome: outcome.kind == "tool_error")
     b = bench("alpha", breaker=policy)
     for number in range(3):
         b.end(*b.call(number), "tool_error")

@@ -95,7 +95,7 @@ def test_a_hedge_does_not_spend_the_calls_retries(bench):
 
 def test_losers_are_no_failures(bench):
     """Oracle cancel_not_failure."""
-    b = bench("alpha", "beta", hedge=0.01, breaker=BreakerPolicy(consecutive=1))
+    b = bench("alpha", "beta", hedge=0.01, breaker=BreakerPolicy(consecutive_failures=1))
     for number in range(1000):
         b.call(number, repeatable=True)
         (hedge,) = b.wait(b.now + 0.01)

@@ -218,7 +218,7 @@ def test_a_question_that_comes_when_the_deadline_has_just_passed_is_too_late(one
 
 
 def test_a_person_who_reads_does_not_open_a_breaker(bench):
-    made = bench("a", breaker=BreakerPolicy(consecutive=1))
+    made = bench("a", breaker=BreakerPolicy(consecutive_failures=1))
     (attempt,) = made.call(deadline=1.0, timeout=1.0)
     ask(made, attempt, 0.5)
     answer(made, attempt, 600.0)

@@ -119,6 +119,35 @@ def test_calls_of_one_affinity_key_stay_together_and_calls_without_go_by_their_t
     assert set(servers.values()) == {"a", "b", "c"}
 
 
+def test_calls_that_ask_the_same_stay_together_and_say_so_when_they_cannot():
+    brain, servers = brain_of_three(), {}
+    for number in range(300):
+        key = f"arguments {number % 30}"
+        attempt = sent(brain.submit(Request(number, "t", tuple("abc"), key=key), 0.0))
+        assert servers.setdefault(key, attempt.server) == attempt.server
+        assert attempt.why == "first"
+        brain.on_outcome(attempt.id, Outcome("ok"), 0.0)
+    assert set(servers.values()) == {"a", "b", "c"}
+    home = servers["arguments 7"]
+    brain.mark(home, "reconnecting", 1.0)
+    away = sent(brain.submit(Request(301, "t", tuple("abc"), key="arguments 7"), 1.0))
+    assert f"its key belongs to {home}, which is out (reconnecting)" in away.why
+    bound = sent(brain.submit(Request(302, "t", tuple("abc"), affinity="me", key="arguments 7"), 1.0))
+    assert bound.server == sent(brain.submit(Request(303, "u", tuple("abc"), affinity="me"), 1.0)).server
+
+
+def test_which_strategies_go_by_a_key_is_known_before_a_call_is_made():
+    brain = brain_of_three()
+    assert brain.keyed(None)
+    assert not brain.keyed("p2c")
+    brain.use("p2c", 0.0)
+    assert not brain.keyed(None)
+    brain.define("trial", "bounded_hash")
+    assert brain.keyed("trial")
+    brain.undefine("trial", 0.0)
+    assert not brain.keyed("trial")
+
+
 def test_a_call_whose_server_is_out_goes_to_the_next_in_rank_and_says_so():
     brain = brain_of_three()
     home = sent(brain.submit(Request(1, "t", tuple("abc"), affinity="me"), 0.0))

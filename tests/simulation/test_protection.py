@@ -127,7 +127,7 @@ def test_a_breaker_probes_a_dead_server_ever_more_rarely(poisson, fleet_of):
 
 
 def test_a_healed_server_gets_its_calls_back_after_its_breakers_time(at_times):
-    policy = BreakerPolicy(consecutive=1, reset_after=2.0, jitter=0.0, successes=1)
+    policy = BreakerPolicy(consecutive_failures=1, reset_after=2.0, jitter=0.0, success_threshold=1)
     fleet = [one(), SimServer("b", ONE)]
     scenario = Scenario(
         fleet, [At(0, "a", fail=True), At(1, "a", fail=False)], Resilience(breaker=policy, retry=1)
@@ -149,7 +149,7 @@ def test_one_failing_server_opens_one_breaker(poisson, fleet_of):
 
 
 def test_losers_of_hedges_are_no_failures_to_a_breaker(poisson, fleet_of):
-    watchful = Resilience(breaker=BreakerPolicy(consecutive=1), hedge=0.0)
+    watchful = Resilience(breaker=BreakerPolicy(consecutive_failures=1), hedge=0.0)
     run = poisson(Scenario(fleet_of(4), resilience=watchful), "random", rate=0.5, requests=1_000)
     assert run.hedges.sum() == 1_000
     assert run.events == ()

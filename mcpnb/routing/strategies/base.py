@@ -25,9 +25,16 @@ class Parameter:
     minimum: float
     maximum: float
     help: str
+    unit: str = ""
+    """Of its values, as a label says it: `s`; empty for a count or a share of one."""
 
     def __post_init__(self) -> None:
         self.check(self.default)
+
+    @property
+    def label(self) -> str:
+        """The name of its control: `tau, s`."""
+        return f"{self.name}, {self.unit}" if self.unit else self.name
 
     @property
     def whole(self) -> bool:
@@ -74,7 +81,7 @@ class Strategy:
     """Whether the pick depends on `key`."""
 
     key: str = ""
-    """Before each pick of a keyed strategy: the call's affinity key, or its tool when it has none."""
+    """Before each pick of a keyed strategy: the call's affinity key, else its arguments', else its tool."""
     compared: Sequence[Node] = ()
     """The servers that the last pick weighed against each other, for the explanation."""
 

@@ -25,9 +25,9 @@ class BoundedHash(Strategy):
     """The key's server on the ring; when it is full, the next in a circle that has room. O(log n).
 
     Full is who has `balance` x (calls in flight + 1) / servers, by weight and rounded up, so that somebody
-    always has room. The key is the call's affinity key, else its tool, and each key enters the circle at a
-    place of its own. Blind to latency and failures; a server that is out is passed over, one that joins takes
-    over its share of the keys.
+    always has room. The key is the call's affinity key, else its arguments, else its tool; each enters the
+    circle at a place of its own. Blind to latency and failures; a server that is out is passed over, one that
+    joins takes over its share of the keys.
     """
 
     name: ClassVar[str] = "bounded_hash"

@@ -46,7 +46,7 @@ class C3(Strategy):
     looks_at: ClassVar[str] = "C3 score, s"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("clients", 1, 1, 10_000, "clients that send to the same servers"),
-        Parameter("tau", 10.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e"),
+        Parameter("tau", 10.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e", "s"),
     )
 
     def __init__(self, clients: float = 1.0, tau: float = 10.0) -> None:

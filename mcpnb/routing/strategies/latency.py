@@ -38,7 +38,7 @@ class Latency(Strategy):
     looks_at: ClassVar[str] = "average latency, s"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("epsilon", 0.05, 0.0, 1.0, "share of calls that explore a random server"),
-        Parameter("tau", 10.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e"),
+        Parameter("tau", 10.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e", "s"),
     )
 
     def __init__(self, epsilon: float = 0.05, tau: float = 10.0) -> None:

@@ -44,9 +44,9 @@ class PeakEwma(P2C):
     help: ClassVar[str] = "two choices by peak-sensitive latency times load"
     looks_at: ClassVar[str] = "latency estimate x (in flight + 1), s"
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("tau", 10.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e"),
-        Parameter("default", 1.0, 0.0, 60.0, "seconds that an unknown server is worth"),
-        Parameter("penalty", 5.0, 0.0, 3600.0, "seconds that a fault adds, fading over 10 s"),
+        Parameter("tau", 10.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e", "s"),
+        Parameter("default", 1.0, 0.0, 60.0, "seconds that an unknown server is worth", "s"),
+        Parameter("penalty", 5.0, 0.0, 3600.0, "seconds that a fault adds, fading over 10 s", "s"),
     )
 
     def __init__(self, tau: float = 10.0, default: float = 1.0, penalty: float = 5.0) -> None:

@@ -139,7 +139,7 @@ class Prequal(Strategy):
     looks_at: ClassVar[str] = "latency estimate, s"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("quantile", 2**-0.25, 0.0, 1.0, "share of RIF samples up to which a server is cold"),
-        Parameter("age", 1.0, 0.01, 60.0, "seconds that a probe is used"),
+        Parameter("age", 1.0, 0.01, 60.0, "seconds that a probe is used", "s"),
         Parameter("delta", 1.0, 0.0, 16.0, "by how much the pool grows per pick: more reuses probes more"),
     )
 

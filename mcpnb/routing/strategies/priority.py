@@ -43,7 +43,7 @@ class Priority(P2C):
     aliases: ClassVar[tuple[str, ...]] = ("failover",)
     help: ClassVar[str] = "highest priority that is up"
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("hold", 5.0, 0.0, 3600.0, "seconds that a returning group must stay before it is used"),
+        Parameter("hold", 5.0, 0.0, 3600.0, "seconds that a group must be back before it is used", "s"),
     )
 
     def __init__(self, hold: float = 5.0) -> None:

@@ -28,8 +28,8 @@ _OUT = 64  # servers that may be out before those that are here have the ranking
 class Rendezvous(Strategy):
     """The highest-ranked eligible server of the call's key, by weighted hash. O(n) for a new key, then O(1).
 
-    The key is the call's affinity key, else its tool. Blind to load and failures: a server that is out is
-    passed over in rank order, and one that joins takes over its share of the keys at once.
+    The key is the call's affinity key, else its arguments, else its tool. Blind to load and failures: who is
+    out is passed over in rank order, and one that joins takes over its share of the keys at once.
     """
 
     name: ClassVar[str] = "rendezvous"

@@ -38,8 +38,8 @@ class Thompson(Strategy):
     help: ClassVar[str] = "a bandit on success and latency"
     looks_at: ClassVar[str] = "drawn cost, s"
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("tau", 30.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e"),
-        Parameter("penalty", 5.0, 0.0, 3600.0, "seconds that a fault costs"),
+        Parameter("tau", 30.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e", "s"),
+        Parameter("penalty", 5.0, 0.0, 3600.0, "seconds that a fault costs", "s"),
     )
 
     def __init__(self, tau: float = 30.0, penalty: float = 5.0) -> None:

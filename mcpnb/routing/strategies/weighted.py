@@ -33,8 +33,8 @@ class Weighted(Strategy):
     help: ClassVar[str] = "at random, by weight, success and speed"
     looks_at: ClassVar[str] = "1 / (weight x success rate / latency), s"
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter("interval", 1.0, 0.01, 3600.0, "seconds between two readings of the weights"),
-        Parameter("tau", 30.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e"),
+        Parameter("interval", 1.0, 0.01, 3600.0, "seconds between two readings of the weights", "s"),
+        Parameter("tau", 30.0, 0.1, 3600.0, "seconds after which a sample weighs 1/e", "s"),
         Parameter("floor", 0.05, 0.001, 1.0, "least weight of a server, as a share of the mean"),
     )
 
