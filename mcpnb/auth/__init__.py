@@ -4,7 +4,8 @@
     token, store        tokens as values; where they are kept: memory, `file_store`, `keyring_store`
     web, refusal        requests to authorization servers; the error for a request without a token
     issuers             from a server's 401 to the authorization server it trusts (RFC 9728, 8414)
-    grants, replies     the SDK's OAuth providers, asked for one thing at a time; what issuers say
+    grants              who we are at an issuer, and each way to get a token
+    providers, replies  the SDK's OAuth providers, asked for one thing at a time; what issuers say
     credential, login   one client at one issuer: its tokens, one renewal in flight; who logs in (`sign_in`)
     listener, person    where the browser comes back to; who is asked to log in
     flow                one server's requests: the token they carry, and what a 401 or 403 leads to

@@ -1,36 +1,40 @@
-"""Tokens from an issuer: each way to get one, by the SDK's providers.
+"""Tokens from an issuer: who we are there, and each way to get one.
 
-A provider of the SDK does all of OAuth inside of one request of a caller, and so ends with that caller. Here
-each is asked for one thing at a time, and somebody else decides when. It keeps no tokens and no state.
+It keeps no tokens; `providers` has what the SDK does.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
-import httpx2
-from mcp.client.auth import (
-    AuthorizationCodeResult,
-    OAuthClientProvider,
-    OAuthTokenError,
-)
-from mcp.client.auth.extensions.client_credentials import (
-    ClientCredentialsOAuthProvider,
-    PrivateKeyJWTOAuthProvider,
-    SignedJWTParameters,
-)
+from mcp.client.auth import AuthorizationCodeResult
+from mcp.client.auth.extensions.client_credentials import SignedJWTParameters
 from mcp.client.auth.oauth2 import check_registration_usable
-from mcp.client.auth.utils import create_client_registration_request, handle_registration_response
-from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from mcp.client.auth.utils import (
+    create_client_info_from_metadata_url,
+    create_client_registration_request,
+    handle_registration_response,
+    should_use_client_metadata_url,
+)
+from mcp.shared.auth import OAuthClientMetadata
 from pydantic import AnyUrl
 
 from mcpnb.config import OAuth
 
 from .issuers import Issuer, origin_of
 from .keys import private_key
+from .providers import (
+    Asked,
+    ByCode,
+    ByKey,
+    BySecret,
+    CodeByKey,
+    Granted,
+    Nowhere,
+    Registered,
+    Wanted,
+)
 from .refusal import IssuerRefused, NoToken
 from .replies import answer, in_our_words
 from .web import Web
@@ -42,117 +46,11 @@ __all__ = [
     "by_code",
     "by_credentials",
     "by_refresh",
+    "described_client",
     "given_client",
     "register",
     "revoke",
 ]
-
-Registered = OAuthClientInformationFull
-"""Who we are at an issuer."""
-
-_WITH_RESOURCE = "2025-06-18"
-"""The protocol version from which on the SDK sends `resource`; issuers that do not know it ignore it."""
-_BEARER = re.compile(r"[!-~]+")
-"""What an HTTP header can carry as one word. RFC 6750 allows less, but servers that issue more take it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What an issuer gave."""
-
-    access: str = field(repr=False)
-    refresh: str | None = field(repr=False)
-    """None where it gave none: then the one there was stays good."""
-    scopes: tuple[str, ...]
-    lifetime: float | None
-    """Seconds; None where it did not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked for, and of whom."""
-
-    issuer: Issuer
-    resource: str
-    scopes: tuple[str, ...] = ()
-
-
-class _Nowhere:
-    """What the SDK calls a token storage. Whoever asks keeps what he gets."""
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return None
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        del tokens
-
-    async def get_client_info(self) -> Registered | None:
-        return None
-
-    async def set_client_info(self, client_info: Registered) -> None:
-        del client_info
-
-
-class _Asked(OAuthClientProvider):
-    """What the providers share when they are asked for one thing at a time."""
-
-    def about(self, wanted: Wanted, client: Registered) -> None:
-        """Spare it the discovery: it is known already."""
-        self.context.client_info = client
-        self.context.oauth_metadata = wanted.issuer.metadata
-        self.context.auth_server_url = wanted.issuer.name
-        self.context.protocol_version = _WITH_RESOURCE
-
-    async def granted(self, web: Web) -> Granted:
-        """A token by the provider's own grant."""
-        response = await answer(web, await self._perform_authorization())
-        await self._handle_token_response(response)
-        return self._got()
-
-    async def refreshed(self, web: Web, refresh: str) -> Granted:
-        """A token by a refresh token."""
-        self.context.current_tokens = OAuthToken(access_token="-", refresh_token=refresh)  # noqa: S106 - none
-        response = await answer(web, await self._refresh_token())
-        if response.status_code != 200 or not await self._handle_refresh_response(response):
-            raise OAuthTokenError
-        return self._got()
-
-    async def revoked(self, web: Web, token: str, hint: str) -> None:
-        """Tell the issuer that a token is given back (RFC 7009)."""
-        metadata = self.context.oauth_metadata
-        if metadata is None or metadata.revocation_endpoint is None or self.context.client_info is None:
-            return
-        data = {"token": token, "token_type_hint": hint, "client_id": self.context.client_info.client_id}
-        data, headers = self.context.prepare_token_auth(await self._signed(data), {})
-        endpoint = str(metadata.revocation_endpoint)
-        await answer(web, httpx2.Request("POST", endpoint, data=data, headers=headers))
-
-    async def _signed(self, data: dict[str, str]) -> dict[str, str]:
-        return data
-
-    def _got(self) -> Granted:
-        token = self.context.current_tokens
-        if token is None or not _BEARER.fullmatch(token.access_token):
-            raise OAuthTokenError
-        lifetime = None if token.expires_in is None else max(float(token.expires_in), 0.0)
-        scopes = tuple((token.scope or "").split())
-        return Granted(token.access_token, token.refresh_token, scopes, lifetime)
-
-
-class _Code(_Asked):
-    """A person logs in."""
-
-
-class _Secret(ClientCredentialsOAuthProvider, _Asked):
-    """A program has a secret."""
-
-
-class _Key(PrivateKeyJWTOAuthProvider, _Asked):
-    """A program has a private key."""
-
-    async def _signed(self, data: dict[str, str]) -> dict[str, str]:
-        await self._add_client_authentication_jwt(token_data=data)
-        return data
 
 
 async def register(web: Web, wanted: Wanted, settings: OAuth, redirect_uri: str) -> Registered:
@@ -182,6 +80,14 @@ async def register(web: Web, wanted: Wanted, settings: OAuth, redirect_uri: str)
         client = await handle_registration_response(reply)
         check_registration_usable(client)
         return client
+
+
+def described_client(issuer: Issuer, settings: OAuth, redirect_uri: str) -> Registered | None:
+    """Who we are by a document that describes us (CIMD); None where we have none or the issuer reads none."""
+    url = settings.client_metadata_url
+    if url is None or not should_use_client_metadata_url(issuer.metadata, url):
+        return None
+    return create_client_info_from_metadata_url(url, redirect_uris=[AnyUrl(redirect_uri)])
 
 
 def _methods(issuer: Issuer) -> list[str]:
@@ -281,9 +187,9 @@ async def revoke(
             await provider.revoked(web, token, hint)
 
 
-async def _provider(wanted: Wanted, settings: OAuth, client: Registered | None = None) -> _Asked:
+async def _provider(wanted: Wanted, settings: OAuth, client: Registered | None = None) -> Asked:
     scope = " ".join(wanted.scopes) or None
-    storage, issuer = _Nowhere(), settings.issuer
+    storage, issuer = Nowhere(), settings.issuer
     known = client or given_client(wanted.issuer, settings)
     if known is None:
         raise NoToken("there is no client that could ask")
@@ -293,12 +199,15 @@ async def _provider(wanted: Wanted, settings: OAuth, client: Registered | None =
             issuer=known.client_id, subject=known.client_id, signing_key=key.pem,
             signing_algorithm=key.algorithm,
         ).create_assertion_provider()  # fmt: skip
-        provider = _Key(wanted.resource, storage, known.client_id, signed, scope, issuer)
+        kind = CodeByKey if settings.grant == "authorization_code" else ByKey
+        provider = kind(
+            wanted.resource, storage, known.client_id, signed, scope, issuer or wanted.issuer.name
+        )
     elif settings.grant == "client_credentials":
         method, secret = _secret_method(wanted.issuer), settings.client_secret or ""
-        provider = _Secret(wanted.resource, storage, known.client_id, secret, method, scope, issuer)
+        provider = BySecret(wanted.resource, storage, known.client_id, secret, method, scope, issuer)
     else:
         us = OAuthClientMetadata(redirect_uris=[AnyUrl("http://127.0.0.1/callback")], scope=scope)
-        provider = _Code(wanted.resource, us, storage)
+        provider = ByCode(wanted.resource, us, storage)
     provider.about(wanted, known)
     return provider

@@ -7,6 +7,7 @@ what a mismatch means. It gets no tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 import httpx2
@@ -24,10 +25,15 @@ from mcp.client.auth.utils import (
 from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
 from mcp.shared.auth_utils import check_resource_allowed, resource_url_from_server_url
 
+from mcpnb.config import is_private
+
 from .refusal import NoToken
 from .web import Web
 
 __all__ = ["Issuer", "Trust", "find_issuer", "origin_of", "trust_of"]
+
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint")
+_READABLE = "is at plain http: what is sent there could be read on its way (RFC 8414 wants https)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ async def trust_of(web: Web, url: str, refused: httpx2.Response | None, named: s
 async def _published(web: Web, url: str, refused: httpx2.Response | None) -> ProtectedResourceMetadata | None:
     """What the server publishes of itself (RFC 9728); None where it publishes nothing."""
     hint = None if refused is None else extract_resource_metadata_from_www_auth(refused)
+    if hint is not None and is_private(url) and not is_private(hint):
+        raise NoToken("its metadata are said to be at plain http: anybody on the way could write them")
     for place in build_protected_resource_metadata_discovery_urls(hint, url):
         response = await web.send(_asking(place))
         if response.status_code >= 500 or response.status_code == 429:
@@ -111,6 +119,8 @@ async def find_issuer(web: Web, name: str | None, url: str) -> Issuer:
         NoToken: It cannot be had, or is not that issuer's.
     """
     expected = origin_of(url) if name is None else name
+    if not is_private(expected):
+        raise NoToken(f"the issuer {expected} {_READABLE}")
     for place in build_oauth_authorization_server_metadata_discovery_urls(name, url):
         response = await web.send(_asking(place))
         going, metadata = await handle_auth_metadata_response(response)
@@ -136,6 +146,10 @@ def _checked(metadata: OAuthMetadata, expected: str) -> Issuer:
     said = str(metadata.issuer)
     if not issuers_match(said, expected):
         raise NoToken(f"issuer mismatch: the metadata of {expected} say that they are of {said}")
+    for name in _ENDPOINTS:
+        there = cast("object", getattr(metadata, name))
+        if there is not None and not is_private(str(there)):
+            raise NoToken(f"the {name} of the issuer {expected} {_READABLE}")
     return Issuer(said.rstrip("/") if urlsplit(said).path == "/" else said, metadata)
 
 

@@ -19,6 +19,11 @@ from .token import Kept
 __all__ = ["KeyringTokens"]
 
 _SERVICE = "mcpnb"
+_NONE = {
+    "fail": "there is no keyring on this computer.",
+    "null": "the keyring is switched off on this computer: it forgets what it is given.",
+}
+"""Backends of `keyring` that keep nothing."""
 
 
 class KeyringTokens:
@@ -81,8 +86,8 @@ def _keyring() -> Any:
     except ModuleNotFoundError:
         fix = "pip install 'mcpnb[keyring]', or name a file: tokens=Path(...)."
         raise ConfigError("'keyring' needs a package that is not installed.", key="tokens", fix=fix) from None
-    used = cast("Any", keyring).get_keyring()
-    if type(used).__module__.endswith(".fail"):
-        fix = "Name a file instead: tokens=Path(...)."
-        raise ConfigError("there is no keyring on this computer.", key="tokens", fix=fix)
+    used = type(cast("Any", keyring).get_keyring()).__module__
+    problem = _NONE.get(used.rpartition(".")[2]) if used.startswith("keyring.") else None
+    if problem is not None:
+        raise ConfigError(problem, key="tokens", fix="Name a file instead: tokens=Path(...).")
     return keyring

@@ -15,7 +15,7 @@ from mcp.client.auth import AuthorizationCodeResult
 
 from mcpnb.config import OAuth
 
-from .grants import Granted, Registered, Wanted, by_code, given_client, register
+from .grants import Granted, Registered, Wanted, by_code, described_client, given_client, register
 from .listener import Listener
 from .person import ask
 from .refusal import NoToken
@@ -85,6 +85,7 @@ class SignIn:
 
     async def _client(self, listener: Listener) -> Registered:
         given = given_client(self.wanted.issuer, self.settings)
+        given = given or described_client(self.wanted.issuer, self.settings, listener.redirect_uri)
         if given is not None:
             return given
         known = self.registered

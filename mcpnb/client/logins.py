@@ -199,9 +199,9 @@ class Access:
 
 
 async def _again(link: Link, *, at_once: bool) -> None:
-    if not at_once:  # it may be about to give up for want of the login that has just been had
+    if not at_once:
         await link.settled()
-        if link.state != "failed":
+        if link.state not in {"failed", "reconnecting"}:  # an attempt of before the login would be in vain
             return
     with suppress(McpnbError):  # it has just been closed or removed
         await link.reconnect()

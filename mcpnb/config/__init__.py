@@ -13,12 +13,12 @@ from __future__ import annotations
 from .environment import INHERITED, PASSED_THROUGH, child_environment
 from .jsonc import parse
 from .logs import hush
-from .oauth import OAuth
+from .oauth import OAuth, is_private
 from .place import ConfigErrors, ConfigWarning
 from .redact import MASK, redact
 from .servers import ServerConfig, TransportName, secrets_of
 from .sources import load
-from .variables import Ask, Prompt, ask_in_terminal
+from .variables import Ask, Prompt, ask_in_terminal, ask_on_stderr
 
 __all__ = [
     "INHERITED",
@@ -32,8 +32,10 @@ __all__ = [
     "ServerConfig",
     "TransportName",
     "ask_in_terminal",
+    "ask_on_stderr",
     "child_environment",
     "hush",
+    "is_private",
     "load",
     "parse",
     "redact",

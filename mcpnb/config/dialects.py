@@ -234,8 +234,15 @@ class _Entry:
         given = checks.strings(self.values.get("args", ()), "args")
         words = [*((word, "command") for word in command), *((w, f"args[{i}]") for i, w in enumerate(given))]
         program, *args = [self._argument(word, key, variables) for word, key in words]
-        relative = (os.sep in program or "/" in program) and not PureWindowsPath(program).is_absolute()
-        return [str(self.variables.folder / program) if relative else program, *args]
+        return [str(self.variables.folder / program) if self._is_relative(program) else program, *args]
+
+    def _is_relative(self, program: str) -> bool:
+        """Whether it is a path below the folder, rather than a program that is looked for on PATH."""
+        if PureWindowsPath(program).is_absolute() or not (os.sep in program or "/" in program):
+            return False
+        # Somebody may have written arguments behind the program, and slashes in these make no path of it.
+        first = program.partition(" ")[0]
+        return os.sep in first or "/" in first or (self.variables.folder / program).exists()
 
     def _cwd(self) -> str | None:
         if "cwd" in self.values:
@@ -262,7 +269,7 @@ class _Entry:
             return {}  # noted already
         try:
             return read_env_file(path.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeError) as error:
             missing = isinstance(error, FileNotFoundError)
             why = "does not exist" if missing else f"cannot be read ({type(error).__name__})"
             self._warn(f"{why}; the server is started without it.", "envFile")

@@ -48,6 +48,8 @@ def parse(text: str) -> object:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         fix = "Correct it there: a quote, comma or bracket is missing or too many."
+        if "escape" in error.msg:  # a path of Windows, copied
+            fix = r'A backslash is written twice: "C:\\Users".'
         raise ConfigError(f"is not JSON: {error.msg} ({where}).", fix=fix) from None
     except (RecursionError, ValueError) as error:
         why = (

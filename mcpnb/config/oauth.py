@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from mcpnb.errors import ConfigError, suggest
 from . import checks
 from .redact import MASK
 
-__all__ = ["KEYS", "LOOPBACK", "Grant", "OAuth", "oauth_of"]
+__all__ = ["KEYS", "LOOPBACK", "Grant", "OAuth", "is_private", "oauth_of"]
 
 Grant = Literal["authorization_code", "client_credentials"]
 """A person logs in with a browser; a program has credentials of its own."""
@@ -25,6 +26,17 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Hosts that a browser on this computer finds us under."""
 
 _SECRET = frozenset({"client_secret", "private_key"})
+
+
+def is_private(url: str) -> bool:
+    """Whether nobody on the way reads what is sent there: by TLS, or because it stays on this computer."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        here = host == "localhost" or host.endswith(".localhost")
+        return parts.scheme == "https" or here or ip_address(host).is_loopback
+    except ValueError:  # no URL, or a name
+        return False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,9 +58,12 @@ class OAuth:
     grant: Grant = "authorization_code"
     client_id: str | None = None
     """As registered beforehand; None registers dynamically (RFC 7591)."""
+    client_metadata_url: str | None = None
+    """The https address of a document of yours that describes the client (a client ID metadata document).
+    It is the client's ID at issuers that read such; at others the client is registered dynamically."""
     client_secret: str | None = None
     private_key: str | None = None
-    """client_credentials: a private key in PEM form, or the path of a file with one (private_key_jwt)."""
+    """Instead of a secret: a private key in PEM form, or the path of a file with one (private_key_jwt)."""
     scopes: tuple[str, ...] | None = None
     """What to ask for; None asks for what the server says that it needs. A text is split at blanks."""
     issuer: str | None = None
@@ -115,7 +130,7 @@ def _normalise(oauth: OAuth) -> None:
         raise ConfigError(
             "is no grant that mcpnb knows.", key="grant", fix=f"Use {' or '.join(get_args(Grant))}."
         )
-    for name in ("client_id", "client_secret", "issuer", "redirect_uri"):
+    for name in ("client_id", "client_metadata_url", "client_secret", "issuer", "redirect_uri"):
         value: object = getattr(oauth, name)
         if value is not None:
             object.__setattr__(oauth, name, checks.non_empty(value, name, '"..."').strip())
@@ -142,13 +157,11 @@ def _check_client(oauth: OAuth) -> None:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             fix = "Write it whole, for example https://login.example.org."
             raise ConfigError("is no http or https URL.", key="issuer", fix=fix)
+        if not is_private(oauth.issuer):
+            fix = "Use its https address; plain http is for this computer alone."
+            raise ConfigError("speaks plain http: tokens could be read on their way.", key="issuer", fix=fix)
     if oauth.grant == "authorization_code":
-        if oauth.private_key is not None:
-            raise ConfigError(
-                "goes with client_credentials.", key="private_key", fix="Take it out, or change the grant."
-            )
-        if oauth.client_secret is not None and oauth.client_id is None:
-            raise ConfigError("is missing beside a client_secret.", key="client_id", fix="Add it.")
+        _check_persons_client(oauth)
         return
     if oauth.client_id is None or (oauth.client_secret is None) == (oauth.private_key is None):
         fix = "Give client_id, and either client_secret or private_key."
@@ -158,6 +171,21 @@ def _check_client(oauth: OAuth) -> None:
         raise ConfigError(
             "is missing: else the MCP server decided who gets the secret.", key="issuer", fix=fix
         )
+
+
+def _check_persons_client(oauth: OAuth) -> None:
+    """A client that asks for a person, who logs in with a browser."""
+    given = [name for name in ("client_secret", "private_key") if getattr(oauth, name) is not None]
+    if given and oauth.client_id is None:
+        raise ConfigError(f"is missing beside a {given[0]}.", key="client_id", fix="Add it.")
+    if len(given) > 1:
+        raise ConfigError("stands beside client_secret.", key="private_key", fix="Keep one.")
+    url = oauth.client_metadata_url
+    if url is not None and oauth.client_id is not None:
+        raise ConfigError("stands beside client_id.", key="client_metadata_url", fix="Keep one.")
+    if url is not None and not (url.startswith("https://") and urlsplit(url).path.strip("/")):
+        fix = "Write for example https://example.org/mcpnb.json."
+        raise ConfigError("is no https address of a document.", key="client_metadata_url", fix=fix)
 
 
 def _check_redirect(oauth: OAuth) -> None:

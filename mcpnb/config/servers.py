@@ -151,7 +151,8 @@ class ServerConfig:
         if self.url is not None:
             return redact(shown_url(self.url, mark=mark), self.hidden)
         if self.command is not None:
-            words = [redact(word, self.hidden) for word in (self.command, *arguments(self.args))]
+            program = redact(self.command, secret_parts(self.command.split()))
+            words = [redact(word, self.hidden) for word in (program, *arguments(self.args))]
             return " ".join(word if MASK in word else shlex.quote(word) for word in words)
         return f"in-process {type(self.target).__name__}"
 
@@ -186,6 +187,7 @@ def secrets_of(config: ServerConfig) -> frozenset[str]:
     say that they are some: a log without such words could not be read.
     """
     found = {*config.hidden, *(unquote(text) for text in config.hidden), *secret_parts(config.args)}
+    found |= {*secret_parts((config.command or "").split())}  # some write the whole command line there
     for name, value in (*config.headers.items(), *config.env.items()):
         if worth_hiding(name, value):
             found |= {value, value.strip(), *_lines(value), *(url_secrets(value) if "://" in value else ())}

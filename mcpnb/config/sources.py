@@ -25,6 +25,7 @@ from .variables import Ask, Variables, ask_in_terminal
 
 __all__ = ["load"]
 
+_URL = re.compile(r"(?i)https?://")
 _OPTIONS = ("timeout", "token", "headers", "auth", "env", "cwd", "disabled", *OWN_KEYS)
 
 
@@ -99,7 +100,7 @@ class _Loader:
         return [read_entry(name or name_of_entry(entry), entry, self._context())]
 
     def _string(self, text: str, name: str | None) -> list[ServerConfig]:
-        if re.match(r"(?i)https?://", text):
+        if _URL.match(text):
             return [read_entry(name or name_of_url(text), {"url": text}, self._context())]
         if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text):
             problem = f"a {scheme[1]} URL is no address of a server."
@@ -158,7 +159,8 @@ class _Loader:
     def _named(self, name: str, entry: object, context: Context) -> list[ServerConfig]:
         checks.non_empty(name, "name", '"weather"')
         if context.file is not None or (checks.is_mapping(entry) and not is_document(entry)):
-            example = f'"{name}": {{"command": "..."}}'
+            key = "url" if isinstance(entry, str) and _URL.match(entry) else "command"
+            example = f'"{name}": {{"{key}": "..."}}'
             return [read_entry(name, checks.mapping(entry, None, example), context)]
         return self.read(entry, name)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from mcpnb.errors import ConfigError
 
 from .redact import MASK, looks_secret, sounds_secret, worth_hiding
 
-__all__ = ["Ask", "Prompt", "Variables", "ask_in_terminal"]
+__all__ = ["Ask", "Prompt", "Variables", "ask_in_terminal", "ask_on_stderr"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EDGE = re.compile(r"\$\{|\}")
@@ -51,14 +52,28 @@ Ask = Callable[[Prompt], str]
 
 def ask_in_terminal(prompt: Prompt) -> str:
     """Ask with `input`, or `getpass` for a password: in a notebook, a box below the cell."""
-    extra = f" [{', '.join(prompt.options)}]" if prompt.options else ""
-    extra += f" (empty: {prompt.default})" if prompt.default and not prompt.password else ""
-    question = f"{prompt.description or prompt.id}{extra}: "
-    if not prompt.password:
-        return input(question)
+    return _password(prompt) if prompt.password else input(_question(prompt))
+
+
+def ask_on_stderr(prompt: Prompt) -> str:
+    """Ask in a terminal whose standard output is for something else, or goes into a file."""
+    if prompt.password:
+        return _password(prompt)
+    sys.stderr.write(_question(prompt))
+    sys.stderr.flush()
+    return input()
+
+
+def _password(prompt: Prompt) -> str:
     from getpass import getpass  # noqa: PLC0415 - pulls in termios, and few files ask
 
-    return getpass(question)
+    return getpass(_question(prompt))
+
+
+def _question(prompt: Prompt) -> str:
+    extra = f" [{', '.join(prompt.options)}]" if prompt.options else ""
+    extra += f" (empty: {prompt.default})" if prompt.default and not prompt.password else ""
+    return f"{prompt.description or prompt.id}{extra}: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +87,8 @@ class Variables:
     inputs: Mapping[str, Prompt] = field(default_factory=dict[str, Prompt])
     own: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """What a server's entry sets itself under `env`: looked at for what `environ` does not have."""
-    answers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
-    """Shared by all servers of the source, so that each question is asked once."""
+    answers: dict[str, str | None] = field(default_factory=dict[str, str | None], repr=False)
+    """Shared by all servers of the source, so that each question is asked once; None: nobody answered."""
     forgiving: bool = False
     """Leave what cannot be expanded as it is and ask nothing: for servers that are disabled."""
 
@@ -171,18 +186,18 @@ class Variables:
         if id_ not in self.answers:
             self.answers[id_] = self._ask(prompt, key)
         answer = self.answers[id_]
+        if answer is None:
+            fix = f"Pass ask=..., or write ${{env:NAME}} instead of ${{input:{id_}}}."
+            raise ConfigError(f"asks for the input {id_!r}, and nobody can answer.", key=key, fix=fix)
         if answer and (prompt.password or sounds_secret(id_) or looks_secret(answer)):
             hidden.add(answer)
         return answer
 
-    def _ask(self, prompt: Prompt, key: str) -> str:
+    def _ask(self, prompt: Prompt, key: str) -> str | None:
         try:
             answer = self.ask(prompt) or prompt.default or ""
         except (EOFError, NotImplementedError, OSError):  # no terminal, or a kernel without a front end
-            fix = f"Pass ask=..., or write ${{env:NAME}} instead of ${{input:{prompt.id}}}."
-            raise ConfigError(
-                f"asks for the input {prompt.id!r}, and nobody can answer.", key=key, fix=fix
-            ) from None
+            return None
         if prompt.options and answer not in prompt.options:
             fix = f"Answer one of: {', '.join(prompt.options)}."
             raise ConfigError(

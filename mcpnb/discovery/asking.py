@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar, cast
 
@@ -107,11 +107,23 @@ def at_the_terminal() -> Person:
     """Whoever sits at the terminal of this process; nobody when there is none."""
     if sys.stdin is None or not sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison] - None under pythonw
         return Person()
-    return Person(_approve_at_the_terminal, ask_in_terminal)
+    return Person(_approve_at_the_terminal, _answer_at_the_terminal)
 
 
 def _approve_at_the_terminal(proposal: Proposal) -> bool:
     return input(f"{proposal}\n[y/N] ").strip().lower() in {"y", "yes"}
+
+
+def _answer_at_the_terminal(prompt: Prompt) -> str:
+    return ask_in_terminal(
+        replace(
+            prompt,
+            id=printable(prompt.id),
+            description=printable(prompt.description),
+            default=None if prompt.default is None else printable(prompt.default),
+            options=tuple(printable(option) for option in prompt.options),
+        )
+    )
 
 
 def printable(text: str) -> str:

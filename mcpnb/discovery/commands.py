@@ -6,10 +6,12 @@ be used. It runs nothing and asks nobody; `inputs` brings the values.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from mcpnb.config import ServerConfig
 from mcpnb.errors import ConfigError
@@ -34,6 +36,12 @@ _NOT_RUN = {
     "cargo": "is a Rust crate; install it and connect to its command",
 }
 _TRANSPORTS = {"streamable-http": "http", "sse": "sse"}
+_NAME = re.compile(r"[A-Za-z0-9@~_][A-Za-z0-9@~_./:+-]*")
+"""Of an npm or PyPI package, or a container: no option, no second word, no letter that looks like another."""
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!:-]*")
+_BY_A_SHELL = os.name == "nt"
+"""There npx is a batch file: whatever it is given, cmd.exe reads first."""
+_ACTED_ON = frozenset('"&|<>^%!\r\n')
 _SAYS_SOMETHING = ("value", "default", "valueHint", "description", "placeholder", "choices", "isRequired")
 
 
@@ -121,6 +129,9 @@ async def command_of(entry: Entry, way: Way, inputs: Inputs) -> ServerConfig:
         args = ["run", "-i", "--rm", *before, *names, word, *after]
     else:
         args = [*_launching(table, way.launcher, before), *before, word, *after]
+    if _BY_A_SHELL and any(_ACTED_ON.intersection(word) for word in args):
+        fix = "Write it into a file, by another command."
+        raise ConfigError("has an argument that a shell of Windows would act on.", server=entry.name, fix=fix)
     return _config(entry, inputs, transport="stdio", command=way.launcher, args=tuple(args), env=env)
 
 
@@ -131,15 +142,24 @@ def _config(entry: Entry, inputs: Inputs, **fields: Any) -> ServerConfig:
 
 def _identifier(table: Table, entry: Entry) -> str:
     """What is run, at its exact version."""
-    identifier, version = str(table.get("identifier", "")), table.get("version")
-    if not identifier or identifier.startswith("-"):
+    identifier, version = str(table.get("identifier", "")), str(table.get("version") or "")
+    if not _NAME.fullmatch(identifier):
         raise ConfigError("is no name of a package.", server=entry.name, key="identifier")
-    if not version:
-        return identifier
-    if table["registryType"] == "oci":
-        tagged = "@" in identifier or ":" in identifier.rpartition("/")[2]
-        return identifier if tagged else f"{identifier}:{version}"
-    return f"{identifier}@{version}"
+    if version and not _VERSION.fullmatch(version):
+        raise ConfigError("is no version of a package.", server=entry.name, key="version")
+    if table["registryType"] != "oci":
+        return f"{identifier}@{version}" if version else identifier
+    image = _image(identifier, table)
+    tagged = "@" in image or ":" in image.rpartition("/")[2]
+    return image if tagged or not version else f"{image}:{version}"
+
+
+def _image(identifier: str, table: Table) -> str:
+    """A container's whole name. Older entries have its registry beside it; with none it is Docker Hub."""
+    first, slash, _ = identifier.partition("/")
+    base = urlsplit(str(table.get("registryBaseUrl") or "")).netloc
+    whole = slash and (first == "localhost" or "." in first or ":" in first)
+    return identifier if whole or not base else f"{base}/{identifier}"
 
 
 def _launching(table: Table, launcher: str, given: Sequence[str]) -> Iterator[str]:

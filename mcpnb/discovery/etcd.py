@@ -135,6 +135,8 @@ class Etcd(Backend, Publisher):
 
     async def _log_in(self, web: Web) -> None:
         if self._login is not None:
+            # An etcd that was restored waits for ever for the revision of a token that it gave before.
+            web.headers.pop("Authorization", None)
             answer = await web.request("POST", "/v3/auth/authenticate", body=self._login)
             with self._understood():
                 web.headers["Authorization"] = str(answer.value["token"])
@@ -174,6 +176,7 @@ class Etcd(Backend, Publisher):
     async def withdraw(self, web: Web, advert: Advert) -> None:
         """End the lease, and with it the key."""
         lease = self._leases.pop(self._key(advert))
+        await self._log_in(web)  # renewals need no token, and so kept none alive
         await web.request("POST", "/v3/lease/revoke", body={"ID": lease}, accept=(404,))
 
     @property

@@ -98,7 +98,7 @@ class File(Backend):
             stat = self._path.stat()
         except OSError:
             return None
-        return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        return (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
 
     async def _read(self, person: Person) -> Sighting:
         loop = asyncio.get_running_loop()

@@ -2,6 +2,9 @@
 
 It owns which value an input gets and when somebody is asked, once for each name. A text that somebody gave is
 put in as it is: what looks like a `{variable}` in it stays. It knows neither commands nor connections.
+
+Secret is what a person says. What the entry itself says is public, whatever it calls it: were it hidden, a
+person would agree to a command of which he had not seen that part.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ __all__ = ["Inputs"]
 
 Input = Mapping[str, Any]
 
+_SAID = 500
+"""Characters of its author's words that stand in a question."""
 _VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -38,7 +43,7 @@ class Inputs:
     ) -> None:  # fmt: skip
         self._server, self._values, self._ask, self._answers = server, values, ask, answers
         self.hidden: set[str] = set()
-        """Secrets among the values so far."""
+        """Secrets among what was said so far."""
 
     async def text(self, given: Input, name: str) -> str | None:
         """The one value of an input; None when it has none and needs none.
@@ -61,7 +66,11 @@ class Inputs:
         if said is not None:
             return [self._checked(given, name, str(said))]
         answer = await self._answered(given, name)
-        return [] if answer is None else [self._checked(given, name, answer)]
+        try:
+            return [] if answer is None else [self._checked(given, name, answer)]
+        except ConfigError:  # whoever said it may say something else the next time
+            self._answers.pop(name, None)
+            raise
 
     async def _filled(self, given: Input) -> str:
         """A template with its variables. Braces that name none of them are the author's own."""
@@ -74,10 +83,7 @@ class Inputs:
             for variable in dict.fromkeys(_VARIABLE.findall(template))
             if variable in variables
         }
-        text = _VARIABLE.sub(lambda m: values[m[1]] or "" if m[1] in values else m[0], template)
-        if more and text:
-            self.hidden.add(text)
-        return text
+        return _VARIABLE.sub(lambda m: values[m[1]] or "" if m[1] in values else m[0], template)
 
     async def _answered(self, given: Input, name: str) -> str | None:
         """What is said of an input that nobody spoke of beforehand."""
@@ -99,17 +105,16 @@ class Inputs:
 
     def _prompt(self, given: Input, name: str, default: str | None, *, secret: bool) -> Prompt:
         optional = "" if given.get("isRequired") else " (may be empty)"
-        words = f"{self._server}: {given.get('description') or name}{optional}"
+        words = f"{self._server}: {str(given.get('description') or name)[:_SAID]}{optional}"
         return Prompt(
             id=name, description=words, password=secret, default=default,
             options=tuple(str(choice) for choice in given.get("choices") or ()),
         )  # fmt: skip
 
     def _checked(self, given: Input, name: str, text: str) -> str:
-        if self._is_secret(given, name) and text:
-            self.hidden.add(text)
-        self.hidden.update(secret_parts([text]))
         choices = [str(choice) for choice in given.get("choices") or ()]
+        if text not in {*choices, str(given.get("default"))}:
+            self._hide(text, secret=self._is_secret(given, name))
         if choices and text not in choices:
             raise self._wrong(name, f"is none of: {', '.join(choices)}.")
         kind = given.get("format")
@@ -118,6 +123,11 @@ class Inputs:
         if kind == "boolean" and text not in {"true", "false"}:
             raise self._wrong(name, "is neither true nor false.")
         return str(Path(text).expanduser()) if kind == "filepath" and text.startswith("~") else text
+
+    def _hide(self, said: str, *, secret: bool) -> None:
+        self.hidden.update(secret_parts([said]))
+        if secret and said:
+            self.hidden.add(said)
 
     def _is_secret(self, given: Input, name: str) -> bool:
         return bool(given.get("isSecret")) or sounds_secret(name)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import quote
 
-from mcpnb.config import ServerConfig, redact
+from mcpnb.config import MASK, ServerConfig, redact
 from mcpnb.errors import ConfigError, DiscoveryError
 from mcpnb.versions import specifier
 
@@ -33,6 +33,10 @@ _PER_PAGE = 100
 _MAX_PAGES = 100
 _NAMED = 8
 """Names that an error lists."""
+_READ = 4000
+"""Characters of a command: of a longer one nobody reads the end before he agrees."""
+_NOTED = 300
+"""Characters of its publisher's words that stand beside a command, and must not push it out of sight."""
 
 
 class Registry(Backend):
@@ -118,7 +122,7 @@ class Registry(Backend):
             await around.sleep(self._refresh)
 
     def _nothing(self, problems: Mapping[str, str]) -> DiscoveryError:
-        why = "".join(f"\n  {name}: {why}" for name, why in problems.items())
+        why = "".join(f"\n  {printable(name)}: {why}" for name, why in problems.items())
         return self.failed(f"no server of it can be used.{why}", lasting=True)
 
     # -- what the registry has
@@ -162,7 +166,7 @@ class Registry(Backend):
         if not found:
             raise self.failed(f"no server's name contains {text!r}.", lasting=True)
         if len(found) > self._limit:
-            names = ", ".join(entry.name for entry in found[:_NAMED])
+            names = ", ".join(printable(entry.name) for entry in found[:_NAMED])
             problem = (
                 f"{len(found)} servers' names contain {text!r}, more than limit={self._limit}: {names}, ..."
             )
@@ -236,20 +240,24 @@ class Registry(Backend):
         if person.approve is None:
             fix = f"It would be: {proposal.command} - pass approve=..., which is asked for each command."
             raise ConfigError("is not run: nobody was there to agree to its command.", fix=fix)
+        if (length := len(str(proposal))) > _READ:
+            fix = "Read it in the registry, and write it into a file if you trust it."
+            raise ConfigError(
+                f"is not run: its command is too long to agree to ({length} characters).", fix=fix
+            )
         if config not in self._decided:
             self._decided[config] = await person.approves(proposal)
         if not self._decided[config]:
             raise ConfigError(f"is not run: {proposal.command} was declined.")
 
     def _proposal(self, entry: Entry, config: ServerConfig) -> Proposal:
-        hidden = config.hidden
         words = (config.command or "", *config.args)
         return Proposal(
             server=entry.name,
             version=entry.version,
             origin=f"The registry at {self._where.shown}",
-            command=" ".join(printable(redact(shlex.quote(word), hidden)) for word in words),
-            environment=tuple(redact(f"{name}={value}", hidden) for name, value in config.env.items()),
+            command=" ".join(_shown(word, config.hidden) for word in words),
+            environment=tuple(f"{name}={_shown(value, config.hidden)}" for name, value in config.env.items()),
             note=_note(entry),
         )
 
@@ -262,6 +270,12 @@ def _check_version(version: str) -> None:
         raise ConfigError(f"registry: {error}.", key="version", fix=fix) from None
 
 
+def _shown(word: str, hidden: frozenset[str]) -> str:
+    """A word as a shell would take it. Secrets go first: what is quoted may not be found any more."""
+    told = redact(word, hidden)
+    return told if told == MASK else printable(shlex.quote(told))
+
+
 def _is_installed(launcher: str) -> bool:
     return shutil.which(cmd=launcher) is not None
 
@@ -271,4 +285,5 @@ def _note(entry: Entry) -> str:
 
 
 def _because(entry: Entry) -> str:
-    return printable(f": {entry.message}") if entry.message else ""
+    said = entry.message if len(entry.message) <= _NOTED else f"{entry.message[:_NOTED]}..."
+    return printable(f": {said}") if said else ""

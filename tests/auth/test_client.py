@@ -139,6 +139,38 @@ async def test_a_server_that_is_just_giving_up_when_somebody_logs_in_connects_al
     assert len(site.requests) == 1
 
 
+async def test_a_server_that_lost_its_session_when_somebody_logs_in_takes_calls_after_that(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged_in, finished = asyncio.Event(), Connection._finished
+
+    async def finish_late(link: Connection, tasks: set[asyncio.Task[None]]) -> None:
+        if fleet.logins()[0].state != "logged_in":  # its attempt of before the login is just failing
+            site.asked.set()
+            await logged_in.wait()
+        await finished(link, tasks)
+
+    fleet = client(site, on_login=site.log_in)
+    async with fleet:
+        await fleet.login()
+        monkeypatch.setattr(Connection, "_finished", finish_late)
+        site.willing = False
+        site.asked.clear()
+        for given in (site.issuer.access, site.issuer.refresh):
+            given.clear()
+        fleet.on("auth", lambda event: event.data["state"] == "logged_in" and logged_in.set())
+        link = fleet.members.connections["a"]
+        link._current.lose(Fault("broken", "the server went away"), cut=True)
+        await site.asked.wait()
+        waiting = asyncio.create_task(fleet.login())
+        while not fleet.login_requests():  # noqa: ASYNC110 - asked in a task of its own
+            await asyncio.sleep(0.01)
+        fleet.login_requests()[0].answer(await site.browse(fleet.login_requests()[0]))
+        await waiting
+        assert (await fleet.call("secret")).text
+    assert len(site.requests) == 2
+
+
 async def test_a_login_that_fails_is_an_error_that_says_why(site: Site) -> None:
     site.willing = False
     async with client(site, on_login=site.log_in) as fleet:

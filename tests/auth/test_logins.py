@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from mcp.shared.auth import OAuthClientInformationFull as Registered
 
 from mcpnb.auth.file_store import FileTokens
+from mcpnb.auth.listener import Listener
 from mcpnb.auth.refusal import NoToken
 from mcpnb.config import OAuth
 
@@ -354,6 +360,38 @@ async def test_metadata_of_another_issuer_are_refused(guests: Guests, town: Town
     assert town.count("/register") == town.count("/token") == 0
 
 
+@pytest.mark.parametrize("place", ["http://login.test", "http://127.0.0.1.login.test", "http://10.0.0.7:1"])
+async def test_an_issuer_at_plain_http_on_another_computer_is_asked_for_nothing(
+    guests: Guests, town: Town, place: str
+) -> None:
+    town.build("a", issuer=place)
+    with pytest.raises(NoToken, match=rf"the issuer {place}/? is at plain http"):
+        await guests.log_in("a")
+    assert not any(request.url.host != "a.test" for request in town.asked)
+    assert not (await refused(guests, "a")).passing
+
+
+@pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "registration_endpoint"])
+async def test_an_issuer_with_an_endpoint_at_plain_http_is_sent_nothing(
+    guests: Guests, town: Town, name: str
+) -> None:
+    well_known = "/.well-known/oauth-authorization-server"
+    plain = {name: "http://login.test/x"}
+    town.answers["login.test", well_known] = lambda r: _metadata(r, **plain)
+    with pytest.raises(NoToken, match=f"the {name} of the issuer {ISSUER}/? is at plain http"):
+        await guests.log_in("a")
+    assert town.count("/x") == town.count("/register") == 0
+
+
+async def test_a_secured_server_whose_metadata_are_said_to_be_at_plain_http_is_not_followed_there(
+    guests: Guests, town: Town
+) -> None:
+    challenge = {"WWW-Authenticate": 'Bearer resource_metadata="http://a.test/elsewhere"'}
+    town.answers["a.test", "/mcp"] = lambda r: httpx2.Response(401, headers=challenge, request=r)
+    assert "at plain http" in (await refused(guests, "a")).reason
+    assert town.count("/elsewhere", "a.test") == 0
+
+
 async def test_a_server_that_trusts_another_issuer_than_was_named_gets_nothing(
     guests: Guests, town: Town
 ) -> None:
@@ -388,6 +426,63 @@ async def test_an_issuer_that_gives_no_bearer_token_is_told_of_without_what_it_g
         with pytest.raises(NoToken, match="no bearer token") as caught:
             await guests.log_in("a")
         assert "tok-4711" not in str(caught.value)
+
+
+# -- other ways to be known to an issuer ----------------------------------------------------------------
+
+
+DOCUMENT = "https://here.example/mcpnb.json"
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_client_that_a_document_describes_registers_only_where_that_is_not_read(
+    guests: Guests, town: Town, issuer: Issuer, reads: bool
+) -> None:
+    well_known = "/.well-known/oauth-authorization-server"
+    told = {"client_id_metadata_document_supported": reads, "token_endpoint_auth_methods_supported": ["none"]}
+    town.answers["login.test", well_known] = lambda r: _metadata(r, **told)
+    known = issuer.get_client
+
+    async def get_client(client_id: str):
+        if client_id != DOCUMENT:
+            return await known(client_id)
+        asked = parse_qs(urlsplit(guests.requests[-1].url).query)
+        return Registered(
+            client_id=DOCUMENT, redirect_uris=asked["redirect_uri"], token_endpoint_auth_method="none",
+            scope="read",
+        )  # fmt: skip
+
+    issuer.get_client = get_client  # type: ignore[method-assign]
+    auth = OAuth(client_metadata_url=DOCUMENT)
+    await guests.log_in("a", auth)
+    guests.clock.now += 3601
+    assert (await guests.get("a", auth)).text == "a"
+    assert town.grants() == {"authorization_code": 1, "refresh_token": 1}
+    assert town.count("/register") == (0 if reads else 1)
+    assert (guests.row("a", auth).client == DOCUMENT) is reads
+
+
+async def test_a_client_with_a_key_signs_the_login_of_a_person_and_every_renewal(
+    guests: Guests, town: Town, issuer: Issuer
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    async with await Listener.open() as listener:
+        here = listener.redirect_uri
+    issuer.clients["signer"] = Registered(
+        client_id="signer", redirect_uris=[here], scope="read", token_endpoint_auth_method="none"
+    )
+    auth = OAuth(client_id="signer", private_key=pem, redirect_uri=here)
+    await guests.log_in("a", auth)
+    guests.clock.now += 3601
+    assert (await guests.get("a", auth)).text == "a"
+    asked = [parse_qs(each.content.decode()) for each in town.asked if each.url.path == "/token"]
+    assert [each["grant_type"] for each in asked] == [["authorization_code"], ["refresh_token"]]
+    for each in asked:
+        said = jwt.decode(each["client_assertion"][0], key.public_key(), ["ES256"], audience=f"{ISSUER}/")
+        assert (said["iss"], said["sub"]) == ("signer", "signer")
+    assert "code_verifier" in asked[0]
+    assert pem not in repr([town.asked, guests.told])
 
 
 # -- more than one process -------------------------------------------------------------------------------

@@ -6,10 +6,14 @@ import asyncio
 import json
 import stat
 import sys
-import types
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
+from keyring.backends import fail, null
 
 from mcpnb.auth import MemoryTokens, store_of
 from mcpnb.auth.file_store import FileTokens
@@ -24,28 +28,26 @@ TOKEN = Token("access-4711", "https://a.test/mcp", ("read", "write"), 1234.5, 60
 KEPT = Kept({"client_id": "x", "client_secret": "s3cr3t-4711"}, "refresh-4711", {"": TOKEN}, binds=True)
 
 
-class Ring(types.ModuleType):
-    """What the package `keyring` offers, in memory."""
+class Ring(KeyringBackend):
+    """A keyring in memory, behind the real package."""
 
-    def __init__(self, kind: str = "keyring.backends.SecretService") -> None:
-        super().__init__("keyring")
+    priority = 1  # type: ignore[assignment] - what the package's own backends do
+
+    def __init__(self) -> None:
+        super().__init__()
         self.held: dict[tuple[str, str], str] = {}
-        self._kind = kind
         self.locked = False
 
-    def get_keyring(self) -> object:
-        return type("Keyring", (), {"__module__": self._kind})()
-
-    def get_password(self, service: str, name: str) -> str | None:
+    def get_password(self, service: str, username: str) -> str | None:
         if self.locked:
             raise RuntimeError("cannot unlock for access-4711")
-        return self.held.get((service, name))
+        return self.held.get((service, username))
 
-    def set_password(self, service: str, name: str, value: str) -> None:
-        self.held[service, name] = value
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.held[service, username] = password
 
-    def delete_password(self, service: str, name: str) -> None:
-        del self.held[service, name]
+    def delete_password(self, service: str, username: str) -> None:
+        del self.held[service, username]
 
 
 def names(folder: Path) -> list[str]:
@@ -53,11 +55,12 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def ring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ring:
-    ring = Ring()
-    monkeypatch.setitem(sys.modules, "keyring", ring)
+def ring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Ring]:
+    before, ring = keyring.get_keyring(), Ring()
+    keyring.set_keyring(ring)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return ring
+    yield ring
+    keyring.set_keyring(before)
 
 
 @pytest.fixture(params=["memory", "file", "keyring"])
@@ -174,14 +177,17 @@ def test_a_store_that_is_none_says_what_is(tmp_path: Path) -> None:
         store_of(tmp_path / "none" / "t.json")
 
 
+@pytest.mark.parametrize(
+    ("none", "words"), [(fail, "no keyring on this computer"), (null, "it forgets what it is given")]
+)
 def test_a_keyring_that_is_not_there_is_an_error_that_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, ring: Ring, none: ModuleType, words: str
 ) -> None:
+    keyring.set_keyring(none.Keyring())
+    with pytest.raises(ConfigError, match=words):
+        store_of("keyring")
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(ConfigError, match=r"pip install 'mcpnb\[keyring\]'"):
-        store_of("keyring")
-    monkeypatch.setitem(sys.modules, "keyring", Ring("keyring.backends.fail"))
-    with pytest.raises(ConfigError, match="no keyring on this computer"):
         store_of("keyring")
 
 

@@ -414,6 +414,12 @@ def test_an_env_file_is_read_below_the_entrys_own_variables(tmp_path: Path) -> N
     assert dict(load(path)[0].env) == {"A": "file", "B": "own"}
 
 
+def test_an_env_file_that_cannot_be_one_is_told_and_left_out() -> None:
+    with pytest.warns(ConfigWarning, match=r"key 'envFile': cannot be read"):
+        (config,) = load({"a": {"command": "x", "envFile": "\ud800"}})
+    assert config.env == {}
+
+
 def test_blanks_around_a_header_are_not_part_of_it() -> None:
     assert dict(entry(environ={"T": "tok "}, url="http://h/", headers={"A": "Bearer ${T}"}).headers) == {
         "A": "Bearer tok"

@@ -60,6 +60,12 @@ def test_an_error_names_the_place_in_the_file_as_it_was_written(text: str, where
         parse(text)
 
 
+@pytest.mark.parametrize("path", ["C:\\Programs\\x.exe", "C:\\users\\me"])
+def test_a_path_of_windows_is_told_how_to_be_written(path: str) -> None:
+    with pytest.raises(ConfigError, match=r'A backslash is written twice: "C:\\\\Users"'):
+        parse(f'{{"command": "{path}"}}')
+
+
 def test_the_text_itself_is_never_in_the_error() -> None:
     with pytest.raises(ConfigError) as caught:
         parse('{"token": "hunter2" "x"}')

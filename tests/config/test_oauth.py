@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpnb.config import ConfigWarning, OAuth, ServerConfig, load, secrets_of
+from mcpnb.config import ConfigWarning, OAuth, ServerConfig, is_private, load, secrets_of
 from mcpnb.errors import ConfigError
 
 ENVIRON = {"ID": "notebook", "SECRET": "s3cr3t-4711", "ISSUER": "https://login.example"}
@@ -119,7 +119,23 @@ def test_endpoints_are_left_to_the_issuer_and_that_is_said() -> None:
         ({"mcpnb": {"auth": {"grant": "password"}}}, "mcpnb.auth.grant", "client_credentials"),
         ({"mcpnb": {"auth": {"grant": "client_credentials"}}}, "mcpnb.auth.grant", "Give client_id"),
         ({"mcpnb": {"auth": {"client_secret": "x"}}}, "mcpnb.auth.client_id", "missing"),
-        ({"mcpnb": {"auth": {"private_key": "k.pem"}}}, "mcpnb.auth.private_key", "client_credentials"),
+        ({"mcpnb": {"auth": {"private_key": "k.pem"}}}, "mcpnb.auth.client_id", "missing"),
+        (
+            {"mcpnb": {"auth": {"client_id": "x", "client_secret": "y", "private_key": "k.pem"}}},
+            "mcpnb.auth.private_key",
+            "beside client_secret",
+        ),
+        ({"mcpnb": {"auth": {"issuer": "http://login.example"}}}, "mcpnb.auth.issuer", "plain http"),
+        (
+            {"mcpnb": {"auth": {"client_metadata_url": "https://x.example/"}}},
+            "mcpnb.auth.client_metadata_url",
+            "no https address",
+        ),
+        (
+            {"mcpnb": {"auth": {"client_metadata_url": "https://x.example/c", "client_id": "x"}}},
+            "mcpnb.auth.client_metadata_url",
+            "beside client_id",
+        ),
         ({"mcpnb": {"auth": {"redirect_port": 70000}}}, "mcpnb.auth.redirect_port", "no port"),
         (
             {"mcpnb": {"auth": {"redirect_uri": "https://x.example/cb"}}},
@@ -139,6 +155,19 @@ def test_what_makes_no_sense_names_its_key_and_what_to_do(
 def test_a_programs_secret_goes_to_a_named_issuer_only() -> None:
     with pytest.raises(ConfigError, match="else the MCP server decided who gets the secret"):
         OAuth(grant="client_credentials", client_id="job", client_secret="x")
+
+
+@pytest.mark.parametrize(
+    ("url", "private"),
+    [
+        ("https://login.example", True), ("http://localhost:1", True), ("http://a.localhost/x", True),
+        ("http://127.3.2.1", True), ("http://[::1]:8/x", True), ("http://login.example", False),
+        ("http://127.0.0.1.login.example", False), ("http://10.0.0.1", False), ("http://[::1", False),
+        ("http://localhost.example", False), ("ftp://login.example", False),
+    ],
+)  # fmt: skip
+def test_only_tls_and_this_computer_are_private(url: str, private: bool) -> None:
+    assert is_private(url) is private
 
 
 def test_no_secret_is_in_its_repr() -> None:

@@ -412,6 +412,7 @@ def test_an_unknown_option_is_refused_with_a_near_one() -> None:
 def test_in_a_file_every_server_must_be_an_object(tmp_path: Path) -> None:
     error = failure(write(tmp_path, servers(a="http://h/")))
     assert (error.file, error.server) == (str(tmp_path / "mcp.json"), "a")
+    assert error.fix == 'Write for example "a": {"url": "..."}.'
 
 
 def test_importing_the_room_imports_neither_the_sdk_nor_pandas() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcpnb.config import ConfigErrors, load
 from mcpnb.config.variables import Prompt, Variables, ask_in_terminal
 from mcpnb.errors import ConfigError
 
@@ -128,6 +129,23 @@ def test_where_nobody_can_answer_the_error_says_what_to_do(reason: type[Exceptio
 
     with pytest.raises(ConfigError, match=r"nobody can answer.*ask="):
         expand("${input:x}", ask=ask, inputs={"x": Prompt("x")})
+
+
+def test_who_does_not_answer_is_not_asked_again_for_the_next_server() -> None:
+    asked: list[str] = []
+
+    def ask(prompt: Prompt) -> str:
+        asked.append(prompt.id)
+        raise EOFError
+
+    document = {
+        "inputs": [{"type": "promptString", "id": "x"}],
+        "servers": {name: {"command": "c", "args": ["${input:x}"]} for name in ("a", "b")},
+    }
+    with pytest.raises(ConfigErrors) as caught:
+        load(document, ask=ask)
+    assert [problem.server for problem in caught.value.problems] == ["a", "b"]
+    assert asked == ["x"]
 
 
 def test_the_default_prompt_shows_choices_and_hides_passwords(monkeypatch: Any) -> None:

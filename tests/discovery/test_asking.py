@@ -35,6 +35,15 @@ async def test_at_a_terminal_only_a_yes_runs_a_command(typed, agreed, monkeypatc
     ]  # fmt: skip
 
 
+async def test_a_question_cannot_move_the_cursor_of_a_terminal(monkeypatch):
+    shown = []
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr("builtins.input", lambda text: shown.append(text) or "typed")
+    prompt = Prompt("\x1b[2J", "say\x1b[1A\u202e it", default="\r", options=("\x07",))
+    assert await at_the_terminal().answers(prompt) == "typed"
+    assert shown[0].isprintable()
+
+
 async def test_without_a_terminal_there_is_nobody(monkeypatch):
     for stdin in (None, io.StringIO()):
         monkeypatch.setattr(sys, "stdin", stdin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcpnb import ConfigError
+from mcpnb.discovery import commands
 from mcpnb.discovery.commands import command_of, remote_of, ways
 from mcpnb.discovery.inputs import Inputs
 from mcpnb.discovery.server_json import Entry, chosen, page_of
@@ -142,6 +143,15 @@ async def test_a_value_that_does_not_fit_is_refused_without_being_quoted(declare
     assert caught.value.key == "x"
 
 
+@pytest.mark.parametrize("declared", [{"choices": ["eu"]}, {"format": "number"}])
+async def test_an_answer_that_does_not_fit_is_asked_for_anew_the_next_time(declared):
+    asked, answers = Asked(x="moon"), {}
+    for _ in range(2):
+        with pytest.raises(ConfigError):
+            await Inputs("s", {}, asked, answers).text({"isRequired": True, **declared}, "x")
+    assert len(asked.prompts) == 2
+
+
 async def test_what_sounds_or_looks_like_a_secret_is_hidden_although_nobody_called_it_one():
     given = inputs(api_key="short1", dsn="postgres://me:hunter2@h/db")
     await given.text({}, "api_key")
@@ -156,7 +166,7 @@ async def test_the_variables_of_a_secret_are_secret():
     await given.text(
         {"value": "x-{code}", "isSecret": True, "variables": {"code": {"isRequired": True}}}, "h"
     )
-    assert {"abc123", "x-abc123"} <= given.hidden
+    assert given.hidden == {"abc123"}
     assert asked.prompts[0].password
 
 
@@ -188,9 +198,43 @@ def test_a_hint_at_a_program_that_is_no_launcher_is_not_followed():
     assert good[0].launcher == "npx"
 
 
-async def test_a_package_whose_name_would_be_read_as_an_option_is_refused():
+@pytest.mark.parametrize(
+    "name",
+    ["--call=evil", "a b", "a\nb", "\u202eb", "mcp-server-t\u0456me", "pkg\u200b", "", "'a'", "./here"],
+)
+@pytest.mark.parametrize("kind", ["npm", "pypi", "oci"])
+async def test_a_package_whose_name_is_none_or_reads_as_another_is_refused(kind, name):
     with pytest.raises(ConfigError, match="no name of a package"):
-        await run(package(identifier="--call=evil"))
+        await run(package(kind, identifier=name))
+
+
+async def test_where_a_shell_reads_arguments_first_none_that_it_would_act_on_is_passed(monkeypatch):
+    words = [{"type": "positional", "value": 'x" & calc'}]
+    assert (await run(package(packageArguments=words)))[-1] == 'x" & calc'
+    monkeypatch.setattr(commands, "_BY_A_SHELL", True)
+    with pytest.raises(ConfigError, match="a shell of Windows would act on"):
+        await run(package(packageArguments=words))
+    assert (await run(package(packageArguments=[{"type": "positional", "value": "x y"}])))[-1] == "x y"
+
+
+@pytest.mark.parametrize("version", ["1.0 --call=evil", "\u202e1", "-1", "1\n"])
+async def test_a_version_that_is_none_is_refused(version):
+    with pytest.raises(ConfigError, match="no version of a package"):
+        await run(package(version=version))
+
+
+@pytest.mark.parametrize(
+    ("identifier", "base", "image"),
+    [
+        ("mcp/files", "https://ghcr.io", "ghcr.io/mcp/files:1.0"),
+        ("mcp/files", None, "mcp/files:1.0"),
+        ("ghcr.io/mcp/files", "https://docker.io", "ghcr.io/mcp/files:1.0"),
+        ("localhost:5000/mcp/files:2", "https://docker.io", "localhost:5000/mcp/files:2"),
+        ("quay.io/a/b@sha256:" + "0" * 64, None, "quay.io/a/b@sha256:" + "0" * 64),
+    ],
+)
+async def test_a_container_comes_from_the_registry_that_is_named_within_or_beside_it(identifier, base, image):
+    assert (await run(package("oci", identifier, registryBaseUrl=base)))[-1] == image
 
 
 def test_of_several_versions_the_one_that_is_meant_is_taken():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from contextlib import aclosing
 from pathlib import Path
 
@@ -61,6 +62,35 @@ async def test_a_file_that_makes_no_sense_changes_nothing_and_says_so(tmp_path, 
         assert "does not exist" in str(gone)
         write(path, a=web(1))
         assert await coming_next(reports) == first
+
+
+async def test_a_folder_of_links_that_is_swapped_as_kubernetes_does_is_read_anew(tmp_path, around):
+    path = tmp_path / "mcp.json"
+
+    def swap(version: str, *names: str) -> None:
+        folder, link = tmp_path / f"..{version}", tmp_path / "..next"
+        folder.mkdir()
+        write(folder / "mcp.json", **{name: web(n) for n, name in enumerate(names, 1)})
+        link.symlink_to(folder.name)
+        link.rename(tmp_path / "..data")
+
+    swap("1", "a")
+    path.symlink_to("..data/mcp.json")
+    async with aclosing(File(path).sightings(around)) as reports:
+        assert list((await coming_next(reports)).servers) == ["a"]
+        swap("2", "a", "b")
+        assert list((await coming_next(reports)).servers) == ["a", "b"]
+
+
+async def test_another_content_of_the_same_length_and_time_is_another_content(tmp_path, around):
+    path = tmp_path / "mcp.json"
+    write(path, a=web(1))
+    async with aclosing(File(path).sightings(around)) as reports:
+        await coming_next(reports)
+        before = path.stat()
+        path.write_text(path.read_text().replace('"a"', '"b"'))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as `cp -p` and `rsync -t` do
+        assert list((await coming_next(reports)).servers) == ["b"]
 
 
 async def test_a_file_that_is_not_there_at_first_is_an_error(tmp_path):

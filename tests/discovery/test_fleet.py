@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from html import escape
 
 import pandas as pd
 import pytest
@@ -13,7 +14,9 @@ from mcpnb.config import Prompt
 from mcpnb.discovery import BackendStatus, Etcd, File, Proposal, Static
 from mcpnb.notebook import discovered
 from mcpnb.notebook.directories import backends_html, backends_text, directories_panel
+from mcpnb.notebook.forms.question import question_html
 from mcpnb.notebook.frames import discovery_frame
+from mcpnb.notebook.prompts import prompted
 
 COLUMNS = ["backend", "address", "state", "servers", "held_back", "problems", "changed_at", "last_error"]
 EVIL = "<script>alert(1)</script>\u202e"
@@ -114,6 +117,24 @@ def test_a_notebook_asks_before_it_runs_and_takes_nothing_but_a_yes(monkeypatch)
     secret = Prompt("key", "The key", password=True)
     assert [asyncio.run(person.answers(secret)) for _ in range(3)] == ["hunter2", "", None]
     assert asked[-1].schema["properties"]["answer"]["format"] == "password"
+
+
+def test_a_notebook_shows_the_whole_of_a_command_before_somebody_agrees_to_it(monkeypatch):
+    asked, said = [], []
+
+    async def ask(question):
+        asked.append(question)
+        return True
+
+    monkeypatch.setattr(discovered.DESK, "ask", ask)
+    words = " ".join(f"--option-{n} <b>" for n in range(200))
+    proposal = Proposal("io.x/y", "1.0", "The registry", f"npx -y y@1.0 {words} --evil")
+    asyncio.run(discovered.person().approves(proposal))
+    prompted(asked[0], (), ask=lambda _: "y", say=said.append)
+    assert words + " --evil" in said[0]
+    html = question_html(asked[0])
+    assert escape(words + " --evil") in html
+    assert "<details>" not in html
 
 
 def test_without_a_person_a_notebook_runs_nothing():

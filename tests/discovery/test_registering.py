@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+from contextlib import aclosing
 
 import pytest
 
@@ -11,6 +13,7 @@ from mcpnb import ConfigError, DiscoveryError, MultiServerClient
 from mcpnb.config import ServerConfig
 from mcpnb.discovery import Consul, Etcd, Member, Registration, advert_of
 
+from .daemons import Etcd as EtcdDaemon
 from .given import LIMIT, Told, at
 from .test_connect import Worker, client_of, states, until, web_workers
 
@@ -126,6 +129,41 @@ async def test_a_directory_that_is_not_there_is_an_error_at_first_and_told_later
     assert "It runs out." in it.told.lines[-1]
     with pytest.raises(DiscoveryError, match="nobody answers there"):
         await Published(Etcd(etcd.url), around).registration.start()
+
+
+async def test_a_directory_that_wants_a_password_and_restarts_with_nothing_in_it_has_it_again(
+    tmp_path, around, time
+):
+    etcd = EtcdDaemon(tmp_path)
+    try:
+        etcd.start()
+        secure(etcd)
+        it = Published(Etcd(etcd.url, user="root", password="hunter2"), around, ttl=3600.0)
+        await it.registration.start()
+        etcd.kill()
+        shutil.rmtree(tmp_path / "data")
+        etcd.start()
+        secure(etcd)
+        for round_ in (1, 2):  # the first may find that its connection is gone
+            await time.slept(round_)
+            await time.advance(1200.0)
+        await time.slept(3)
+        reader = Etcd(etcd.url, user="root", password="hunter2")
+        async with aclosing(reader.sightings(around)) as coming:
+            assert list((await anext(coming)).servers) == ["weather/w1"]
+            it.registration._web.headers["Authorization"] = "forgotten.1"  # as etcd does after five minutes
+            await it.registration.close()
+            assert it.told.lines[-1].startswith("w1: no longer published")
+            assert list((await anext(coming)).servers) == []
+    finally:
+        etcd.stop()
+
+
+def secure(etcd: EtcdDaemon) -> None:
+    etcd.ask("auth/user/add", name="root", password="hunter2")
+    etcd.ask("auth/role/add", name="root")
+    etcd.ask("auth/user/grant", user="root", role="root")
+    etcd.ask("auth/enable")
 
 
 @pytest.mark.parametrize("ttl", [0, -1, float("nan"), 1e9])

@@ -11,7 +11,7 @@ from mcpnb import ConfigError, DiscoveryError
 from mcpnb.discovery import Person, Registry, Surroundings
 from mcpnb.discovery.asking import Proposal
 
-from .registry_stand_in import RegistryStandIn
+from .registry_stand_in import META, RegistryStandIn
 from .serving import served
 
 pytestmark = pytest.mark.anyio
@@ -210,6 +210,84 @@ async def test_what_a_registry_says_cannot_move_the_cursor_of_a_terminal(around)
     (proposal,) = clerk.seen
     assert proposal.command.endswith("'a\\u001b[2K\\u202eb\\u000ac'")
     assert all(line.isprintable() for line in str(proposal).splitlines())
+
+
+EVIL = "--registry=https://evil.example.org"
+
+
+@pytest.mark.parametrize(
+    ("part", "added"),
+    [
+        ("runtimeArguments", {"type": "positional", "value": EVIL, "isSecret": True}),
+        ("runtimeArguments", {"type": "positional", "valueHint": "token", "default": EVIL}),
+        ("runtimeArguments", {"type": "positional", "value": "{key}", "isSecret": True,
+                              "variables": {"key": {"default": EVIL, "isSecret": True}}}),
+        ("runtimeArguments", {"type": "positional", "valueHint": "key", "isSecret": True, "isRequired": True,
+                              "default": EVIL}),
+        ("runtimeArguments", {"type": "positional", "valueHint": "key", "isSecret": True, "isRequired": True,
+                              "choices": [EVIL]}),
+        ("environmentVariables", {"name": "TOKEN", "value": EVIL, "isSecret": True}),
+    ],
+    ids=["constant", "default", "variable", "answered by the default", "choice", "environment"],
+)  # fmt: skip
+async def test_nothing_that_the_registry_says_is_hidden_from_who_agrees(part, added, around):
+    """Only what a person says is secret: a command with a part that nobody saw is none that he agreed to."""
+    clerk = Clerk()
+    async with registry() as (stand_in, url):
+        stand_in.entries[0]["server"]["packages"][0][part] = [added]
+        backend = Registry(url, names=[TIME], approve=clerk, has=lambda _: True,
+                           ask=lambda prompt: prompt.default or prompt.options[0])  # fmt: skip
+        await first(backend, around)
+    (proposal,) = clerk.seen
+    assert EVIL in str(proposal)
+    assert "mcp-server-time@2026.10.19" in str(proposal)
+
+
+async def test_a_secret_that_a_shell_would_have_to_quote_is_hidden_all_the_same(around):
+    clerk, name = Clerk(), "io.github.example/postgres"
+    async with registry() as (_, url):
+        values = {"dsn": "it's me; hunter2"}
+        with_secret = Registry(url, names=[name], approve=clerk, has=lambda _: True, values=values)
+        stated = (await first(with_secret, around)).servers[name]
+    assert stated.args[-1] == "it's me; hunter2"
+    assert "hunter2" not in str(clerk.seen)
+
+
+async def test_an_environment_cannot_be_written_so_that_it_reads_as_another(around):
+    clerk = Clerk()
+    async with registry() as (stand_in, url):
+        variables = [{"name": "A", "value": "1 in its environment\n\u202e"}, {"name": "B", "value": "2, C=3"}]
+        stand_in.entries[0]["server"]["packages"][0]["environmentVariables"] = variables
+        await first(Registry(url, names=[TIME], approve=clerk, has=lambda _: True), around)
+    (proposal,) = clerk.seen
+    assert proposal.environment == ("A='1 in its environment\\u000a\\u202e'", "B='2, C=3'")
+
+
+async def test_a_command_that_nobody_would_read_to_its_end_is_not_run(around):
+    clerk = Clerk()
+    async with registry() as (stand_in, url):
+        padding = {"type": "positional", "value": "x" * 5000}
+        stand_in.entries[0]["server"]["packages"][0]["packageArguments"] = [padding]
+        stand_in.entries[0]["_meta"][META].update(status="deprecated", statusMessage="so it is " * 1000)
+        backend = Registry(url, names=[TIME], approve=clerk, has=lambda _: True)
+        with pytest.raises(DiscoveryError, match="too long to agree to") as caught:
+            await first(backend, around)
+        assert clerk.seen == []
+        assert len(str(caught.value)) < 1000
+        stand_in.entries[0]["server"]["packages"][0]["packageArguments"] = []
+        await first(backend, around)
+        assert len(clerk.seen[0].note) < 500
+
+
+async def test_what_is_literal_in_a_registry_stays_so_whatever_it_looks_like(around, monkeypatch):
+    monkeypatch.setenv("HOME_OF_SECRETS", "hunter2")
+    words = ["${HOME_OF_SECRETS}", "~/x", "$(id)", "`id`", "; id"]
+    async with registry() as (stand_in, url):
+        arguments = [{"type": "positional", "value": word} for word in words]
+        stand_in.entries[0]["server"]["packages"][0]["packageArguments"] = arguments
+        backend = Registry(url, names=[TIME], **YES)
+        config = backend.complete((await first(backend, around)).servers[TIME], {})
+    assert list(config.args[-5:]) == words
 
 
 # -- what cannot work

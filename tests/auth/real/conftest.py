@@ -63,6 +63,7 @@ def clients(key: rsa.RSAPrivateKey) -> list[dict[str, Any]]:
             "token_endpoint_auth_method": "none",
             "grant_types": ["authorization_code", "refresh_token"],
         },
+        {"client_id": "keyholder", "grant_types": ["authorization_code", "refresh_token"], **by_key},
     ]
 
 

@@ -80,6 +80,21 @@ def test_a_second_fleet_finds_the_login_in_the_file(oidc, site, connect, alice, 
     assert (len(alice.opened), len(oidc.tokens())) == (1, 1)
 
 
+def test_a_client_with_a_key_has_a_person_log_in_renews_and_logs_out(oidc, site, connect, alice, pem):
+    oidc.set(format="opaque")
+    auth = OAuth(client_id="keyholder", private_key=pem, issuer=oidc.url)
+    servers = site("one", introspects=True)
+    fleet = connect(servers, auth=auth, on_login=by(alice))
+    fleet.login()
+    assert ask(fleet, "one") == "alice"
+    servers["one"].refused |= set(servers["one"].tokens)
+    assert ask(fleet, "one") == "alice"
+    assert len(oidc.refreshes(ok=True)) == 1
+    fleet.logout()
+    assert {asked.status for asked in oidc.log if asked.route in {"token", "revocation"}} == {200}
+    assert {asked.client for asked in oidc.tokens()} == {"keyholder"}
+
+
 def test_logging_out_gives_the_tokens_back_to_the_issuer(oidc, site, connect, alice):
     oidc.set(format="opaque")
     servers = site("one", "two", shared=True, introspects=True)
