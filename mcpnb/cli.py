@@ -332,11 +332,13 @@ def _connected(
     import anyio  # noqa: PLC0415 - the SDK takes a second to import, `--help` does not wait for it
 
     from mcpnb.client import MultiServerClient  # noqa: PLC0415 - as above
+    from mcpnb.config import ask_on_stderr  # noqa: PLC0415 - as above
 
     source = _standard_input() if options.file == "-" else options.file
 
     async def run() -> Any:
-        async with MultiServerClient(source, connect_timeout=options.timeout, **more) as client:
+        client = MultiServerClient(source, connect_timeout=options.timeout, ask=ask_on_stderr, **more)
+        async with client:
             return await use(client)
 
     return anyio.run(run)

@@ -28,6 +28,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 
+from mcpnb.unseen import visible
+
 __all__ = [
     "AmbiguousTool",
     "ArgumentError",
@@ -49,6 +51,10 @@ __all__ = [
 ]
 
 
+_SHOWN = 4_000
+"""Characters of an error that a cell shows."""
+
+
 class McpnbError(Exception):
     """The root of the tree. In IPython it shows as one readable line instead of a traceback."""
 
@@ -56,9 +62,14 @@ class McpnbError(Exception):
     """Attempts that were sent for the call that raised it; 0 when nothing was sent, or it was no call."""
 
     def _render_traceback_(self) -> list[str]:
-        """IPython's hook: what a cell shows. `mcpnb.tb()` prints the whole traceback."""
+        """IPython's hook: what a cell shows. `mcpnb.tb()` prints the whole traceback.
+
+        What a server says in it can neither steer the terminal nor fill the notebook.
+        """
         _Last.error = self
-        return [f"{type(self).__name__}: {self}"]
+        said = str(self)
+        more = f"… {len(said) - _SHOWN:,} more characters: str(error) has them" if len(said) > _SHOWN else ""
+        return [f"{type(self).__name__}: {visible(said[:_SHOWN], lines=True)}{more}"]
 
 
 class _Last:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import subprocess
@@ -133,6 +134,18 @@ def test_a_server_that_says_nothing_is_waited_for_no_longer_than_asked(tmp_path:
     done = run("status", str(tmp_path / "mcp.json"), "--timeout", "0.5")
     assert done.returncode == 1
     assert "no MCP answer within 0.5 s" in done.stdout
+
+
+def test_a_question_is_asked_on_standard_error_since_the_output_is_for_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = {"inputs": [{"id": "color"}], "servers": {"a": {"command": "no-such-${input:color}"}}}
+    (tmp_path / "mcp.json").write_text(json.dumps(document))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("red\n"))
+    assert cli.main(["status", str(tmp_path / "mcp.json"), "--json"]) == 1
+    said = capsys.readouterr()
+    assert "no-such-red" in json.loads(said.out)[0]["last_error"]
+    assert said.err == "color: "
 
 
 def test_a_question_that_nobody_can_answer_names_the_input(tmp_path: Path) -> None:

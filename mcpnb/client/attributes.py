@@ -17,6 +17,7 @@ __all__ = [
     "attempt_attributes",
     "call_attributes",
     "failure",
+    "is_resource",
     "place",
     "reason",
     "sent",
@@ -40,6 +41,11 @@ def call_attributes(name: str) -> Attributes:
     elif method == "prompts/get":
         told["gen_ai.prompt.name"] = rest
     return told
+
+
+def is_resource(name: str) -> bool:
+    """Whether it is a resource that is asked for."""
+    return call_attributes(name)["mcp.method.name"] == "resources/read"
 
 
 def span_name(told: Attributes) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -234,11 +235,12 @@ class MultiServerClient(Verbs, ChoiceVerbs, LoginVerbs, Calls):
     async def aclose(self) -> None:
         """End every connection; nothing is left behind. Closing twice is fine, and final."""
         self._closed = True
-        await self.discovery.close()  # first: what leaves a directory should still be there
-        await self.members.close()
-        await self.access.aclose()
-        self._driver.close()
-        self.cache.clear()
+        async with AsyncExitStack() as ending:  # from the last to the first, each whatever becomes of others
+            ending.callback(self.cache.clear)
+            ending.callback(self._driver.close)
+            ending.push_async_callback(self.access.aclose)
+            ending.push_async_callback(self.members.close)
+            ending.push_async_callback(self.discovery.close)  # what leaves a directory should still be there
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -280,8 +282,11 @@ class MultiServerClient(Verbs, ChoiceVerbs, LoginVerbs, Calls):
             return partial(self.discovery.add, Found(target, name), within=self._connect_timeout)
         if name in self.members.connections:  # before anybody is asked anything
             raise ConfigError("there is already a server of that name", server=name)
-        configs = load({name: target}, **{**self._defaults, **config})
-        return partial(self.members.open, configs, wait=True)
+        return partial(self._join, load({name: target}, **{**self._defaults, **config}))
+
+    async def _join(self, configs: Iterable[ServerConfig]) -> None:
+        self.check_open()  # somebody was asked meanwhile, who may have taken his time
+        await self.members.open(configs, wait=True)
 
     async def remove(self, name: str, *, drain: bool = True) -> None:
         """Disconnect from a server; with `drain`, its running calls end first."""

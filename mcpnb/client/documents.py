@@ -7,6 +7,7 @@ Which of the candidates answers, and what happens when one fails, is routing's b
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
 from mcpnb.catalog import Catalog, Kind
 from mcpnb.catalog.parameters import mapping, sequence
 from mcpnb.client.arguments import carried
+from mcpnb.client.cache import canonical
 from mcpnb.client.membership import Membership
 from mcpnb.errors import ArgumentError, McpnbError, NoServerAvailable, ToolNotFound, suggest
 from mcpnb.model import USABLE_STATES, CallOptions, Outcome
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     Link = Connection | ConnectionPool
     Contents = TextResourceContents | BlobResourceContents
 
-__all__ = ["Document", "Documents", "Job", "Question"]
+__all__ = ["Document", "Documents", "Job", "Question", "key_of"]
 
 
 class Question(NamedTuple):
@@ -49,6 +51,17 @@ class Question(NamedTuple):
     """A tool's or a prompt's name, a resource's URI."""
     arguments: Mapping[str, object]
     """As the caller gave them."""
+
+    @property
+    def key(self) -> str:
+        """See `key_of`."""
+        return key_of(self.name, self.arguments)
+
+
+def key_of(name: str, arguments: Mapping[str, object]) -> str:
+    """What is asked, as 32 letters: the arguments in any order, or the name where there are none."""
+    asked = (canonical(arguments) if arguments else None) or name
+    return hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 class Job(Protocol):
@@ -293,7 +306,7 @@ class Documents:
             if listed is not None:
                 found[name] = listed
         if not found:
-            raise ToolNotFound(wanted, self._known(kind), kind=kind, note=self._who_is_down())
+            raise ToolNotFound(wanted, self._known(kind), kind=kind, note=self._members.away(options.server))
         return self._catalog.resolve_document(kind, wanted, found, version=options.version)
 
     def _known(self, kind: str) -> Iterable[str]:
@@ -301,10 +314,6 @@ class Documents:
         if kind == "prompt":
             return {prompt.name for listing in listings for prompt in listing.prompts}
         return {resource.uri for listing in listings for resource in listing.resources}
-
-    def _who_is_down(self) -> str:
-        who = "; ".join(f"{c.name}: {c.last_error or c.state}" for c in self._members.down)
-        return f" Not connected: {who}." if who else ""
 
 
 def choices(schema: Mapping[str, object], argument: str) -> list[str]:

@@ -32,6 +32,9 @@ _LATELY = 0.25
 """Seconds. Who made a call so shortly ago will make another: calls come one after the other."""
 
 
+_OFF = "disabled in the configuration"
+
+
 class Membership:
     """The servers of one client, by name, in the order of joining."""
 
@@ -66,21 +69,30 @@ class Membership:
         self._reading = Reading(self.calls_are_made)
 
     async def open(self, configs: Iterable[ServerConfig], *, wait: bool) -> None:
-        """Connect to all of them at once; with `wait`, until each is up or has said why not."""
-        opened: list[Link] = []
-        for config in configs:
-            if config.disabled:
-                self._disabled.append(config)
-            else:
-                opened.append(self._join(config))
+        """Connect to all of them at once; with `wait`, until each is up or has said why not.
+
+        One that is disabled makes room for another of its name.
+
+        Raises:
+            ConfigError: There is one of that name; then none of them has joined.
+        """
+        joining = list(configs)
+        for config in joining:
+            self._refuse_double(config.name)
+        names = {config.name for config in joining}
+        off = [config for config in joining if config.disabled]
+        self._disabled = [config for config in self._disabled if config.name not in names] + off
+        opened = [self._join(config) for config in joining if not config.disabled]
         if wait:
             await asyncio.gather(*(connection.settled() for connection in opened))
+
+    def _refuse_double(self, name: str) -> None:
+        if name in self.connections:
+            raise ConfigError("there is already a server of that name", server=name)
 
     def _join(self, config: ServerConfig) -> Link:
         from mcpnb.connection import connection_for  # noqa: PLC0415 - the SDK takes a second to import
 
-        if config.name in self.connections:
-            raise ConfigError("there is already a server of that name", server=config.name)
         self._publish(
             self._catalog.declare(config.name, replica_group=config.replicas, priority=config.priority)
         )
@@ -149,6 +161,9 @@ class Membership:
 
     def __getitem__(self, name: str) -> Link:
         known = self.connections.get(name)
+        if known is None and self.knows(name):
+            fix = "Enable it there, or add another of that name."
+            raise ConfigError("is disabled in the configuration.", server=name, fix=fix)
         if known is None:
             names = ", ".join(self.connections) or "none"
             raise ConfigError(f"there is no such server; known: {names}", server=name)
@@ -165,6 +180,22 @@ class Membership:
         return [
             connection for connection in self.connections.values() if connection.state not in USABLE_STATES
         ]
+
+    @property
+    def off(self) -> Sequence[str]:
+        """The names of those that are disabled."""
+        return [config.name for config in self._disabled]
+
+    def away(self, server: str | None, *others: str) -> str:
+        """Why servers take no calls, those that are disabled included: of this one, or of all, in a sentence.
+
+        `others` are added to it; it is empty where all is well.
+        """
+        why = {connection.name: connection.last_error or connection.state for connection in self.down}
+        why |= dict.fromkeys(self.off, _OFF)
+        meant = [f"{name}: {words}" for name, words in why.items() if server in {None, name}]
+        said = "; ".join([*meant, *others])
+        return f" Not connected: {said}{'' if said.endswith(('.', '?')) else '.'}" if said else ""
 
     def next_chance(self, names: Iterable[str]) -> float | None:
         """Seconds until the first of these servers is tried again; None when nobody knows."""
@@ -308,5 +339,5 @@ def _switched_off(config: ServerConfig) -> ServerStatus:
         tags=tuple(sorted(config.tags)),
         weight=config.weight,
         priority=config.priority,
-        last_error="disabled in the configuration",
+        last_error=_OFF,
     )

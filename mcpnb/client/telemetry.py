@@ -24,6 +24,7 @@ from mcpnb.client.attributes import (
     attempt_attributes,
     call_attributes,
     failure,
+    is_resource,
     place,
     reason,
     sent,
@@ -182,8 +183,10 @@ class CallSpan:
     def _fail(self, outcome: Outcome) -> None:
         from opentelemetry.trace import StatusCode  # noqa: PLC0415 - not before somebody traces
 
-        # What a tool or a server answered may be secret; our own words are redacted where they are made.
+        # What a tool or a server answered may be secret; our own words are redacted where they are made. But
+        # those about a resource name its address, and parts of that may be arguments.
         ours = isinstance(outcome.error, McpnbError) and not isinstance(outcome.error, ToolError)
+        ours = ours and not is_resource(self._request.tool)
         self._span.set_status(StatusCode.ERROR, str(outcome.error) if ours else None)
 
     def _unix(self, at: float) -> int:

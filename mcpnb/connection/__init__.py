@@ -6,8 +6,9 @@
     flight       one request, and how it ends when its session does not let it
     answers      the SDK's errors in our words
     wires        stdio, Streamable HTTP, SSE, in-process: what the SDK is given, why it ended
-    stdio, http, sse, messages
-                 the transports; stderr, watchdog: a child's last words, and its end with its parent
+    stdio, http, replies, sse, messages
+                 the transports; stderr, last_words, watchdog: what a child said before its end, and its
+                 end with its parent
     requests     the verbs; questions: what servers ask of us, and who answers
     listing      what is offered; freshness, subscriptions: being told when it changes
     faults, health, discretion, chatter, pace, warm

@@ -1,11 +1,13 @@
 """What the SDK raised, in our words. It owns the mapping of its errors to ours, and keeps nothing.
 
+    translate   for a request; refusal   for a greeting
+
 The SDK has two errors for most of what may go wrong, so what the transport saw (`flight`) counts first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import anyio
 from mcp import MCPError
@@ -17,8 +19,9 @@ from mcpnb.errors import ServerDisconnected, ToolError
 
 from .faults import Fault
 from .flight import Flight
+from .replies import STRANGE
 
-__all__ = ["translate"]
+__all__ = ["refusal", "translate"]
 
 _CLOSED = frozenset(
     {
@@ -28,6 +31,9 @@ _CLOSED = frozenset(
     }
 )
 """What the SDK says of a connection that ended. Servers send the same code with other words."""
+
+_LONGEST = 500
+"""Characters of a refusal; some servers answer with a page."""
 
 
 def translate(
@@ -52,6 +58,29 @@ def translate(
     return ToolError(server, what, redact(said), code=error.code if isinstance(error, MCPError) else None)
 
 
+def refusal(errors: Iterable[BaseException]) -> str:
+    """What a server answered to our greeting, where that was no greeting; in one line, empty where nothing.
+
+    `errors` are what the SDK raised.
+    """
+    return next((said for error in errors if (said := _no_greeting(error))), "")
+
+
+def _no_greeting(error: BaseException) -> str:
+    if isinstance(error, MCPError):
+        said = "" if _closed(error) else _one_line(error.message)
+        return said if not said or said.startswith(STRANGE) else f"it refused: {said}"
+    if isinstance(error, ValidationError):
+        return f"its answer does not fit the protocol: {_first(error)}"
+    # The SDK's: a version of the protocol that it does not speak.
+    return _one_line(str(error)) if isinstance(error, RuntimeError) else ""
+
+
+def _one_line(said: str) -> str:
+    line = " ".join(said.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
 def _words(error: Exception, protocol: str | None) -> str | None:
     """What a server answered instead of a result; None when it was no answer."""
     if isinstance(error, MCPError):
@@ -62,7 +91,7 @@ def _words(error: Exception, protocol: str | None) -> str | None:
     return str(error) if isinstance(error, RuntimeError) else None
 
 
-def _closed(error: Exception) -> bool:
+def _closed(error: BaseException) -> bool:
     if isinstance(error, MCPError):
         return error.code == CONNECTION_CLOSED and error.message in _CLOSED
     return isinstance(error, anyio.BrokenResourceError | anyio.ClosedResourceError)

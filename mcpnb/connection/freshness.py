@@ -45,6 +45,10 @@ _REFUSALS = frozenset({mcp_types.METHOD_NOT_FOUND, mcp_types.INVALID_REQUEST, mc
 """Answers after which asking for a subscription again is useless. Others come from what is in between."""
 
 
+_AT_ONCE = 5
+"""Refreshes that need not wait: a server that starts may add its tools one by one."""
+
+
 class _Announced(TypedDict):
     """Which changes to subscribe to."""
 
@@ -64,6 +68,7 @@ class Freshness:
         self._listed = False
         self._tuned_in = asyncio.Event()
         """Subscribed, or not going to be."""
+        self._allowed, self._counted_at = float(_AT_ONCE), session.clock()
 
     async def list_all(self, client: Client, *, within: float) -> None:
         """The first listing: every kind the server has, at once; `within` is in seconds.
@@ -79,9 +84,20 @@ class Freshness:
         """List again whatever became stale, until cancelled."""
         while True:
             await self._wanted.wait()
+            await self._turn()
             self._wanted.clear()
             kinds, self._stale = self._stale, set()
             await self._list(sorted(kinds), self._session.pace.listing_timeout)
+
+    async def _turn(self) -> None:
+        """Wait until one more refresh is no flood; whatever becomes stale meanwhile is a part of it."""
+        every, now = self._session.pace.refresh_every, self._session.clock()
+        self._allowed = min(float(_AT_ONCE), self._allowed + (now - self._counted_at) / every)
+        self._counted_at = now
+        if self._allowed < 1.0:
+            await asyncio.sleep((1.0 - self._allowed) * every)
+            self._allowed, self._counted_at = 1.0, self._session.clock()
+        self._allowed -= 1.0
 
     def retry(self) -> None:
         """Ask again for listings that could not be had."""

@@ -23,6 +23,7 @@ from .faults import Fault, fault_of_error, fault_of_response
 from .flight import FLIGHT, Flight
 from .messages import MAX_BYTES
 from .pace import Pace
+from .replies import understood
 
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
@@ -169,9 +170,15 @@ class WatchedHttp(httpx2.AsyncClient):
         if flight is not None and following is None:
             flight.status = flight.status or response.status_code
         if response.headers.get("content-type", "").startswith("application/json"):
-            return await self._whole(request, response, flight)
-        response.stream = _WatchedStream(response, self, flight)
-        return response
+            response = await self._whole(request, response, flight)
+        else:
+            response.stream = _WatchedStream(response, self, flight)
+        if request.method != "POST" or self.answers_elsewhere:
+            return response
+        told = understood(request, response)
+        if told is not response:
+            await response.aclose()
+        return told
 
     async def _whole(
         self, request: httpx2.Request, response: httpx2.Response, flight: Flight | None

@@ -33,6 +33,8 @@ class Pace:
     """The first listing waits this long for the subscription to changes; later it is made again after it."""
     listing_timeout: float = 10.0
     """A refresh runs beside the calls, so it may be slow, but not for ever."""
+    refresh_every: float = 2.0
+    """Some servers announce a change whenever they are listed: after a few, no more often than this."""
     sweep_after: float = 0.25
     """An answer that came just before the end of its session is still delivered; then calls are cut."""
     linger: float = 30.0

@@ -1,7 +1,8 @@
 """What a stdio server wrote to its standard error: a real file, of which the tail is kept.
 
 A file rather than a pipe: the SDK's and the child's default (`sys.stderr`) has no descriptor under some
-kernels, and a pipe nobody reads in time would block the server. It knows nothing of processes.
+kernels, and a pipe nobody reads in time would block the server. It knows nothing of processes. Which of a
+server's lines says why it ended, `last_words` knows.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class StderrTail:
         Path(path).unlink()
         self._seen = 0
         self._lines: tuple[str, ...] = ()
+        self._run_from = 0
+        """Where the run that there is, or was last, began to write."""
 
     def fileno(self) -> int:
         """The descriptor a child process is given."""
@@ -50,9 +53,16 @@ class StderrTail:
             self._seen = size
         return self._lines
 
-    def last_line(self) -> str:
-        """The last line that is not blank, or nothing."""
-        return next((line.strip() for line in reversed(self.lines()) if line.strip()), "")
+    def begin_run(self) -> None:
+        """What is written from now on is another run's."""
+        if not self._file.closed:
+            self._run_from = os.fstat(self._file.fileno()).st_size
+
+    def run_lines(self) -> tuple[str, ...]:
+        """Those of the last `TAIL_LINES` lines that the run there is, or was last, has written."""
+        if self._file.closed:
+            return ()
+        return self._read(os.fstat(self._file.fileno()).st_size, self._run_from)
 
     def trim(self) -> None:
         """Give the disk back once the file has grown large; the tail stays."""
@@ -60,6 +70,7 @@ class StderrTail:
             kept = self.lines()
             self._file.truncate(0)
             os.write(self._file.fileno(), ("\n".join(kept) + "\n").encode())
+            self._run_from = 0
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -67,11 +78,11 @@ class StderrTail:
             self.lines()
             self._file.close()
 
-    def _read(self, size: int) -> tuple[str, ...]:
-        start = max(0, size - _TAIL_BYTES)
+    def _read(self, size: int, since: int = 0) -> tuple[str, ...]:
+        start = max(since, size - _TAIL_BYTES)
         # pread, because the child shares the file's offset.
         data = os.pread(self._file.fileno(), size - start, start)
         lines = data.decode("utf-8", "replace").splitlines()
-        if start:
-            lines = lines[1:]
+        if start > since:
+            lines = lines[1:]  # it began before
         return tuple(self._redact(line) for line in lines[-TAIL_LINES:])

@@ -75,6 +75,7 @@ class StdioProcess:
         Raises:
             OSError: The command or its working directory cannot be used.
         """
+        self._stderr.begin_run()
         process = await anyio.open_process(
             [self._config.command or "", *self._config.args],
             env=child_environment(self._config, os.environ),
@@ -197,5 +198,15 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 def _release(process: Process) -> None:
     """Close asyncio's transport, which otherwise waits for pipes that an orphan may hold, and warns."""
     transport = getattr(getattr(process, "_process", None), "_transport", None)
-    if transport is not None:
-        transport.close()
+    if transport is None:
+        return
+    # Why stdin was closed nobody asks, of which asyncio complains before Python 3.11.3.
+    closed = getattr(transport.get_protocol(), "_stdin_closed", None)
+    if closed is not None:
+        closed.add_done_callback(_look_at)
+    transport.close()
+
+
+def _look_at(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -5,20 +5,24 @@ It owns the choice of transport and the words for a failed one. It keeps no stat
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 import httpx2
-from mcp import MCPError
 from mcp.server import Server
 from mcp.server.mcpserver import MCPServer
 
 from mcpnb.config import ServerConfig
 
+from .answers import refusal
 from .faults import Fault
 from .flight import Flight
 from .http import WatchedHttp, http_transport
+from .last_words import last_words
 from .pace import Pace
 from .sse import sse_transport
 from .stderr import StderrTail
@@ -120,6 +124,9 @@ class _Stdio:
         for error in errors:
             if isinstance(error, OSError) and not self._process.started:
                 return Fault("refused", self._cannot_start(error), final=True)
+        said = "" if silence else refusal(errors)
+        if said:
+            return Fault("refused", said)
         return Fault("silent" if silence else "broken", self._said(silence or self._fate()))
 
     def _cannot_start(self, error: OSError) -> str:
@@ -127,7 +134,7 @@ class _Stdio:
         if cwd is not None and error.filename == cwd:
             return f"cannot start in the folder {cwd}: {error.strerror}"
         if isinstance(error, FileNotFoundError):
-            return f"command not found: {command}. Is it installed, and on PATH?"
+            return f"command not found: {command}. {_advice(command or '')}"
         return f"cannot run {command}: {error.strerror or error}"
 
     def _fate(self) -> str:
@@ -140,9 +147,9 @@ class _Stdio:
         return f"its process ended with exit code {code}"
 
     def _said(self, fate: str) -> str:
-        last = self._stderr.last_line()
-        if last:
-            return f"{fate}: {last}"
+        said = last_words(self._stderr.run_lines())
+        if said:
+            return f"{fate}: {said}"
         if self._first_noise:
             return f"{fate}; it printed {self._first_noise!r}, which is no MCP message"
         return fate
@@ -150,6 +157,17 @@ class _Stdio:
     def _noise(self, line: str) -> None:
         self._first_noise = line
         self._listener.on_noise(line)
+
+
+def _advice(command: str) -> str:
+    """What to do about a command that is not found."""
+    program, *arguments = command.split()
+    if arguments and (Path(program).name == program or shutil.which(program)):
+        apart = f'"command": {json.dumps(program)}, "args": {json.dumps(arguments)}'
+        return f"Arguments are written apart: {apart}."
+    if Path(command).is_file():
+        return "The file is there, but not what its first line says is to run it."
+    return "Is it installed, and on PATH?"
 
 
 class _Http:
@@ -188,12 +206,11 @@ class _Http:
         if status is not None and status >= 400:
             return Fault("refused", self._no_endpoint(status))
         for error in errors:
-            if isinstance(error, MCPError):
-                return Fault("refused", f"{self._where} refused: {error.message}")
             if isinstance(error, httpx2.SSEError):
                 # Broken, because calls whose answers cannot be read were executed.
                 return Fault("broken", f"{self._where} does not answer with a stream of events: {error}")
-        return None
+        said = refusal(errors)
+        return Fault("refused", f"{self._where}: {said}") if said else None
 
     def _no_endpoint(self, status: int) -> str:
         if status == 404:

@@ -12,6 +12,7 @@ from mcp_types import ToolAnnotations
 
 import mcpnb
 from mcpnb import MultiServerClient
+from mcpnb.model import CallOptions
 
 pytestmark = pytest.mark.anyio
 
@@ -48,6 +49,37 @@ async def test_replicas_share_the_calls():
     async with MultiServerClient(three(), replicas=True, strategy="round_robin", seed=1) as client:
         names = [(await client.call("whoami")).value["name"] for _ in range(6)]
     assert sorted(names) == ["alpha", "alpha", "beta", "beta", "gamma", "gamma"]
+
+
+@pytest.mark.parametrize("strategy", ["rendezvous", "bounded_hash"])
+async def test_strategies_by_key_send_the_same_arguments_to_the_same_server(strategy):
+    async with MultiServerClient(three(), replicas=True) as client:
+        by_key = client.options(strategy=strategy)
+
+        async def taken(**arguments: object) -> str:
+            return (await by_key.call("whoami", arguments)).server
+
+        places = {str(n): await taken(greeting=str(n)) for n in range(30)}
+        assert set(places.values()) == set(three())
+        assert {n: await taken(greeting=n) for n in places} == places
+        assert len({await taken() for _ in range(6)}) == 1
+        sticky = by_key.options(affinity="session")
+        assert len({(await sticky.call("whoami", greeting=n)).server for n in places}) == 1
+
+
+async def test_a_key_is_worked_out_only_for_strategies_that_go_by_one():
+    async with MultiServerClient(three(), replicas=True, strategy="rendezvous") as client:
+        secret = "the words themselves"
+        finish = await client.trace("whoami", {"greeting": secret}, CallOptions())
+        key = finish.call.request.key
+        assert len(key) == 32
+        assert secret not in key
+        client.strategy = "p2c"
+        assert (await client.trace("whoami", {"greeting": secret}, CallOptions())).call.request.key == ""
+        named = await client.trace("whoami", {"greeting": secret}, CallOptions(strategy="rendezvous"))
+        assert named.call.request.key == key
+        bound = CallOptions(strategy="rendezvous", affinity="session")
+        assert (await client.trace("whoami", {}, bound)).call.request.key == ""
 
 
 async def test_servers_that_are_not_declared_replicas_are_a_conflict_that_the_first_wins():
@@ -230,6 +262,38 @@ async def test_a_disabled_server_is_a_row_and_nothing_else():
             "disconnected",
             "disabled in the configuration",
         )
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "tool", "says"),
+    [
+        ("off", "whoami", "No server offers the tool 'off:whoami'. Not connected: off: disabled in the"),
+        (None, "off:whoami", "No server offers the tool 'off:whoami'. Not connected: off: disabled in the"),
+        (
+            "down",
+            "whoami",
+            "Offered by alpha. No listing has come yet from down. Not connected: down: command",
+        ),
+        ("alpa", "whoami", "There is no server 'alpa'. Did you mean alpha?"),
+        ("alpha", "whoam", "Did you mean alpha:whoami"),
+        (
+            None,
+            "whoam",
+            "No listing has come yet from down. Not connected: down: command",
+        ),
+    ],
+)
+async def test_a_tool_that_is_not_found_says_of_the_servers_that_are_meant_why(asked_at, tool, says):
+    servers = {
+        "alpha": server("alpha"),
+        "off": {"command": "x", "disabled": True},
+        "down": {"command": "no-such-command"},
+    }
+    async with MultiServerClient(servers) as client:
+        with pytest.raises(mcpnb.ToolNotFound) as caught:
+            await client.options(server=asked_at).call(tool)
+        assert says in str(caught.value)
+        assert asked_at in {None, "down"} or "no-such-command" not in str(caught.value)
 
 
 def test_a_misspelt_replica_is_told_at_once():

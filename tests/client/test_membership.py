@@ -10,7 +10,9 @@ import pytest
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import ToolAnnotations
 
-from mcpnb import McpnbError, MultiServerClient, ServerDisconnected, ToolNotFound
+from mcpnb import ConfigError, McpnbError, MultiServerClient, ServerDisconnected, ToolNotFound
+from mcpnb.discovery import Publisher
+from mcpnb.discovery.web import Address
 
 pytestmark = pytest.mark.anyio
 
@@ -133,6 +135,88 @@ async def test_whoever_is_asked_while_a_server_is_added_may_take_his_time():
         goes_on.set()
         await joining
         assert [row.server for row in client.servers()] == ["alpha", "beta"]
+
+
+async def test_a_client_that_is_closed_while_somebody_is_asked_takes_no_server_any_more():
+    goes_on, asked = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask(prompt) -> str:
+        loop.call_soon_threadsafe(asked.set)
+        assert goes_on.wait(LIMIT)
+        return "beta"
+
+    more = {
+        "inputs": [{"type": "promptString", "id": "who"}],
+        "servers": {"beta": {"command": "no-such-command", "args": ["${input:who}"]}},
+    }
+    async with MultiServerClient({}, ask=ask) as client:
+        joining = asyncio.create_task(client.add("beta", more))
+        async with asyncio.timeout(LIMIT):
+            await asked.wait()
+    goes_on.set()
+    with pytest.raises(ConfigError, match="is closed"):
+        await joining
+    assert client.servers() == []
+
+
+class Unwilling(Publisher):
+    """A directory that takes servers and never lets one go."""
+
+    publishes_as, label = "x", "unwilling"
+    publishes_to = Address("http://127.0.0.1:9", "unwilling")
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def publish(self, web, advert, ttl) -> None:
+        """It is taken."""
+
+    async def renew(self, web, advert) -> None:
+        """It is taken."""
+
+    async def withdraw(self, web, advert) -> None:
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+async def test_closing_that_is_interrupted_ends_the_servers_all_the_same():
+    directory, nowhere = Unwilling(), {"url": "http://127.0.0.1:9/mcp"}
+    client = MultiServerClient({"alpha": Worker("alpha").server, "web": nowhere}, connect_timeout=5.0)
+    await client.start()
+    await client.register(directory, "web")
+    closing = asyncio.create_task(client.aclose())
+    async with asyncio.timeout(LIMIT):
+        await directory.asked.wait()
+        closing.cancel()
+        await asyncio.wait([closing])
+    assert closing.cancelled()
+    assert [row.state for row in client.servers()] == ["disconnected", "disconnected"]
+
+
+async def test_of_several_servers_that_are_added_all_join_or_none():
+    workers = {"alpha": Worker("alpha")}
+    async with client_of(workers) as client:
+        await client.add("more.two", Worker("two").server)
+        with pytest.raises(ConfigError, match=r"server 'more.two': there is already a server of that name"):
+            await client.add("more", {"mcpServers": {"one": {"command": "x"}, "two": {"command": "x"}}})
+        assert [row.server for row in client.servers()] == ["alpha", "more.two"]
+
+
+async def test_a_server_that_is_switched_off_makes_room_for_one_of_its_name():
+    off = {"command": "no-such-command", "disabled": True}
+    async with MultiServerClient({"alpha": off, "beta": Worker("beta").server}) as client:
+        with pytest.raises(ConfigError, match="server 'alpha': is disabled"):
+            await client.reconnect("alpha")
+        await client.add("alpha", off)
+        assert [row.server for row in client.servers()] == ["beta", "alpha"]
+        await client.add("alpha", Worker("alpha").server)
+        assert [(row.server, row.state) for row in client.servers()] == [
+            ("beta", "connected"),
+            ("alpha", "connected"),
+        ]
+        await client.remove("alpha")
+        assert [row.server for row in client.servers()] == ["beta"]
 
 
 async def test_while_a_server_drains_a_name_means_what_others_offer_by_it():

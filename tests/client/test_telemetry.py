@@ -372,6 +372,25 @@ async def test_documents_go_by_their_own_methods(spans, metrics):
     assert "planted-secret" not in read.to_json() + metrics.get_metrics_data().to_json()
 
 
+async def test_a_resource_that_was_not_read_is_not_named_by_its_address(spans):
+    shelf, reading = MCPServer("shelf", log_level="ERROR"), asyncio.Event()
+
+    @shelf.resource("note://{name}")
+    async def note(name: str) -> str:
+        reading.set()
+        return await asyncio.Event().wait()
+
+    async with MultiServerClient({"shelf": shelf}) as client:
+        read = asyncio.create_task(client.options(retries=0).read("note://planted-secret"))
+        await reading.wait()
+        await client.remove("shelf", drain=False)
+        with pytest.raises(mcpnb.ServerDisconnected, match="note://planted-secret"):
+            await read
+    (span,) = ours(spans)
+    assert (span.status.status_code, span.attributes["error.type"]) == (StatusCode.ERROR, "disconnected")
+    assert "planted-secret" not in span.to_json()
+
+
 async def test_durations_are_measured_per_attempt_and_per_call(metrics):
     async with MultiServerClient({"alpha": server()}, name="lab") as client:
         for _ in range(3):

@@ -95,7 +95,7 @@ def _replay(body: bytes, receive):
 
 async def _carry_out(verdict, send) -> None:
     status, headers, body = (200, {}, b"") if verdict == "half" else (*verdict, {}, b"")[:3]
-    kind = [(b"content-type", b"application/json")]
+    kind = [] if "content-type" in headers else [(b"content-type", b"application/json")]
     if verdict == "half":
         kind.append((b"content-length", b"1000"))
         body = b'{"jsonrpc": "2.0", "id": 1, '

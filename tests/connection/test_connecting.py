@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ import pytest
 from mcp.server import Server
 from mcp.server.mcpserver import MCPServer
 
-from mcpnb.config import ServerConfig
+from mcpnb.config import ServerConfig, load
 from mcpnb.connection import Connection
 from mcpnb.errors import ConnectError, ServerDisconnected, ToolError
 
@@ -68,6 +69,36 @@ async def test_a_command_that_does_not_exist_is_final() -> None:
             await connection.call_tool("echo", {})
 
 
+async def test_a_whole_command_line_in_the_place_of_a_program_is_told_how_to_be_written(tmp_path) -> None:
+    path = tmp_path / "mcp.json"
+    line = "sh -c @scope/server --api-key planted7F3a9C"
+    path.write_text(json.dumps({"mcpServers": {"child": {"command": line}}}))
+    (config,) = load(path)
+    assert "planted" not in repr(config) + config.address
+    async with connected(config) as (connection, _):
+        assert connection.state == "failed"
+        assert connection.last_error == (
+            "command not found: sh -c @scope/server --api-key •••. Arguments are written apart: "
+            '"command": "sh", "args": ["-c", "@scope/server", "--api-key", "•••"].'
+        )
+
+
+async def test_a_program_with_a_blank_in_its_path_is_found_below_the_folder_of_its_file(tmp_path) -> None:
+    (tmp_path / "my server").write_text(f"#!/bin/sh\nexec {sys.executable} {OLD}\n")
+    (tmp_path / "my server").chmod(0o755)
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {"child": {"command": "./my server"}}}')
+    (config,) = load(tmp_path / "mcp.json")
+    async with connected(config) as (connection, _):
+        assert connection.state == "connected"
+
+
+async def test_a_script_whose_interpreter_is_missing_is_not_said_to_be(tmp_path) -> None:
+    (tmp_path / "server").write_text("#!/no/such/python\n")
+    (tmp_path / "server").chmod(0o755)
+    async with connected(ServerConfig("child", "stdio", command=str(tmp_path / "server"))) as (connection, _):
+        assert "The file is there, but not what its first line says" in connection.last_error
+
+
 async def test_a_folder_that_does_not_exist_is_final() -> None:
     async with connected(stdio(cwd="/no/such/folder")) as (connection, _):
         assert connection.state == "failed"
@@ -98,6 +129,45 @@ async def test_a_server_that_exits_at_once_is_quoted() -> None:
         assert connection.last_error == "its process ended with exit code 1: no licence found"
         assert connection.stderr_tail == ("starting", "no licence found")
         assert connection.pid is None
+
+
+GREETING = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    said = ANSWER if asked.get("method") == "initialize" else {"error": {"code": -32601, "message": "what?"}}
+    print(json.dumps({"jsonrpc": "2.0", "id": asked.get("id"), **said}), flush=True)
+    if "error" in said and LEAVES and asked.get("method") == "initialize":
+        sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["stays", "leaves"])
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ({"error": {"code": -32000, "message": "set\nACME_KEY"}}, "it refused: set ACME_KEY"),
+        (
+            {
+                "result": {
+                    "protocolVersion": "1999-01-01",
+                    "capabilities": {},
+                    "serverInfo": {"name": "x", "version": "1"},
+                }
+            },
+            "Unsupported protocol version from the server: 1999-01-01",
+        ),
+        (
+            {"result": {"hello": 1}},
+            "its answer does not fit the protocol: capabilities: Field required",
+        ),
+    ],
+    ids=["refusal", "version", "shape"],
+)
+async def test_what_a_server_answers_to_the_greeting_is_the_reason(answer, says, leaves) -> None:
+    script = GREETING.replace("ANSWER", repr(answer)).replace("LEAVES", repr(leaves))
+    async with connected(stdio("-c", script), pace=PATIENT) as (connection, _):
+        assert connection.last_error == says
 
 
 async def test_what_a_server_says_about_its_secrets_is_hidden() -> None:

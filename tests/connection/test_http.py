@@ -151,6 +151,28 @@ async def test_an_address_without_mcp_says_so(status, words) -> None:
             assert words in connection.last_error
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "says"),
+    [
+        ({"content-type": "text/html; charset=utf-8"}, b"<html>hello</html>", "text/html"),
+        ({}, b'{"error": "not here"}', "JSON"),
+        ({}, b"", "JSON"),
+    ],
+)
+async def test_what_answers_and_is_no_mcp_server_is_said_in_one_line(headers, body, says, caplog) -> None:
+    async with gated() as (gate, config):
+        gate.verdicts = {"*": (200, headers, body)}
+        async with connected(config, pace=PATIENT) as (connection, _):
+            assert connection.last_error == f"{config.url}: it answers with {says} that is no MCP message"
+            gate.verdicts = {}
+            await connection.reconnect()
+            gate.verdicts = {"x": (200, headers, body)}
+            with pytest.raises(ToolError, match=f"echo on web says: it answers with {says} that is no MCP"):
+                await connection.call_tool("echo", {"text": "x"})
+            assert (await connection.call_tool("echo", {"text": "y"})).content[0].text == "y"
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_calls_on_a_server_that_stopped_listening_may_finish() -> None:
     patient = Pace(backoff_base=100.0, backoff_cap=100.0)
     async with gated() as (gate, config), connected(config, pace=patient) as (connection, seen):

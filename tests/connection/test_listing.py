@@ -83,6 +83,16 @@ async def test_a_notification_of_the_handshake_era_refreshes_the_listing() -> No
         assert [event.detail for event in seen.of("tools_changed")] == ["1 tools", "2 tools"]
 
 
+async def test_a_server_that_announces_a_change_with_every_listing_is_not_listed_without_end() -> None:
+    pace = dataclasses.replace(QUICK, refresh_every=3600.0)
+    async with connected(old("restless"), pace=pace) as (connection, seen):
+        await seen.until(lambda: connection.listing.tools[0].title == "6")  # the first, and five at once
+        for _ in range(20):
+            await connection.call_tool("echo", {})
+        assert connection.listing.tools[0].title == "6"
+        assert len(seen.of("tools_changed")) == 6
+
+
 async def test_a_subscription_refreshes_the_listing_over_stdio() -> None:
     async with connected(stdio()) as (connection, seen):
         assert connection.protocol == "2026-07-28"

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCNotification
 
 from mcpnb.config import ServerConfig
 from mcpnb.connection import Pace, watchdog
+from mcpnb.connection.stderr import StderrTail
+from mcpnb.connection.stdio import StdioProcess
 
 from .conftest import LIMIT, OLD, connected, old, stdio
 
@@ -45,7 +51,7 @@ def alive(pid: int) -> bool:
     try:
         # A zombie is as dead as can be; only its new parent has not looked yet.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # before and while it is read
         return False
 
 
@@ -132,6 +138,26 @@ async def test_closing_leaves_no_task_and_no_open_file() -> None:
         await connection.call_tool("first", {})
     assert asyncio.all_tasks() == tasks
     assert open_files() <= before
+
+
+async def test_a_message_to_a_process_that_has_just_died_is_no_complaint_of_the_loop_s() -> None:
+    complaints: list[dict] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    tail, ended = StderrTail(str), asyncio.Event()
+    child = ServerConfig("child", "stdio", command=sys.executable, args=("-c", "input()"))
+    process = StdioProcess(child, tail, on_noise=print, on_end=ended.set, pace=Pace())
+    async with process.transport() as (_, outgoing):
+        await anyio.wait_all_tasks_blocked()
+        os.kill(process.pid, signal.SIGKILL)
+        while alive(process.pid):  # the loop stands still, and so it learns of the end by writing
+            pass
+        outgoing.send_nowait(SessionMessage(JSONRPCNotification(jsonrpc="2.0", method="x")))
+        await ended.wait()
+    tail.close()
+    await asyncio.sleep(0)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
 
 
 async def test_the_tail_keeps_the_last_200_lines_and_the_disk_is_given_back() -> None:

@@ -13,8 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import mcp.shared._otel
+import opentelemetry.metrics._internal
 import opentelemetry.trace
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -72,7 +75,23 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 @pytest.fixture(scope="module")
-def planted(file: Path, elsewhere: tuple[str, list[str]], spans: InMemorySpanExporter) -> Iterator[Planted]:
+def metrics() -> Iterator[InMemoryMetricReader]:
+    """All that is measured meanwhile."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opentelemetry.metrics._internal, "_METER_PROVIDER", provider)
+        yield reader
+    provider.shutdown()
+
+
+@pytest.fixture(scope="module")
+def planted(
+    file: Path,
+    elsewhere: tuple[str, list[str]],
+    spans: InMemorySpanExporter,
+    metrics: InMemoryMetricReader,
+) -> Iterator[Planted]:
     handler = Lines()
     before = logging.root.level
     logging.root.addHandler(handler)

@@ -17,6 +17,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import mcpnb
@@ -132,18 +133,21 @@ def test_no_logger_of_any_library_writes_a_secret_even_at_debug_level(
     assert any("/mcp?api_key=•••" in line for line in planted.lines if line.startswith("httpx2"))
 
 
-def test_no_span_of_ours_or_of_the_sdk_holds_a_secret(
-    spans: InMemorySpanExporter, failures: list[BaseException]
+def test_no_span_of_ours_or_of_the_sdk_holds_a_secret_and_no_metric_does(
+    spans: InMemorySpanExporter, metrics: InMemoryMetricReader, failures: list[BaseException]
 ) -> None:
     assert failures
     told = spans.get_finished_spans()
     assert {span.instrumentation_scope.name for span in told} == {"mcpnb", "mcp-python-sdk"}
     for span in told:
         assert found(span.to_json()) == [], span.name
+    measured = metrics.get_metrics_data().to_json()
+    assert all(name in measured for name in ("mcpnb.call.duration", "mcp.client.operation.duration"))
+    assert found(measured) == []
 
 
 def test_a_recording_holds_no_secret_even_where_a_tool_answers_with_it(
-    planted: Planted, tmp_path: Path
+    planted: Planted, spans: InMemorySpanExporter, tmp_path: Path
 ) -> None:
     """An answer is data and comes as it is; but files are shown around, so in them secrets are hidden."""
     path = tmp_path / "session.jsonl"
@@ -167,6 +171,7 @@ def test_a_recording_holds_no_secret_even_where_a_tool_answers_with_it(
     with mcpnb.replay(path) as again:
         assert "•••" in again.options(server="child").call("know").text
         assert found(shown(again) + again.servers.to_csv()) == []
+    assert found("".join(span.to_json() for span in spans.get_finished_spans())) == []
 
 
 def without_questions(planted: Planted, folder: Path, *servers: str) -> str:

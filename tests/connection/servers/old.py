@@ -2,6 +2,7 @@
 
     pages       two pages of tools
     loop        a second page that points to itself
+    restless    says after every listing that it has changed; its tool's title counts them
     broken      tools/list is an error the first time
     silent      never answers server/discover (some servers do not)
     stubborn    ignores the end of stdin and SIGTERM
@@ -35,7 +36,8 @@ def say(message) -> None:
 
 
 def tool(name: str) -> dict:
-    return {"name": name, "inputSchema": {"type": "object"}}
+    title = {"title": str(len(listings))} if "restless" in how else {}
+    return {"name": name, "inputSchema": {"type": "object"}, **title}
 
 
 def tools(cursor):
@@ -119,6 +121,8 @@ for line in sys.stdin:
         say({"id": request["id"], "error": {"code": -32601, "message": f"no {method} here"}})
     elif result is not NO_ANSWER:
         say({"id": request["id"], "result": result})
+    if method == "tools/list" and "restless" in how:
+        say({"method": "notifications/tools/list_changed"})
     if method == "tools/call" and params.get("arguments", {}).get("die"):
         os._exit(0)
 if "stubborn" in how:
