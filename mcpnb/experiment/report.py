@@ -146,9 +146,10 @@ def _interval_note(c: Comparison) -> str:
             f"95 % intervals by bootstrap over {c.block_count} blocks; "
             "verdicts from p95 differences paired by block."
         )
+    advice = "" if c.interrupted else f" Send more calls, or give blocks={statistics.MIN_BLOCKS} or more."
     return (
         f"Only {c.block_count} block{'s' * (c.block_count != 1)}: intervals take calls as independent, and "
-        f"differences are not judged. Send more calls, or give blocks={statistics.MIN_BLOCKS} or more."
+        f"differences are not judged.{advice}"
     )
 
 
@@ -284,9 +285,9 @@ font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif)}
 .mcpnb-comparison caption{caption-side:top;text-align:left;font-weight:600;padding:4px 8px 8px;
 white-space:nowrap;color:inherit}
 .mcpnb-comparison tr{background:none!important}
-.mcpnb-comparison th,.mcpnb-comparison td{padding:5px 10px;border:0;white-space:nowrap;
+.mcpnb-comparison th,.mcpnb-comparison td{padding:5px 7px;border:0;white-space:nowrap;
 border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.3))}
-.mcpnb-comparison td:last-child{white-space:normal;min-width:10em}
+.mcpnb-comparison td:last-child{white-space:normal;min-width:9em}
 .mcpnb-comparison thead th{font-weight:400;color:var(--jp-ui-font-color2,inherit);opacity:.9}
 .mcpnb-comparison tbody th{font-weight:600}
 .mcpnb-comparison .l{text-align:left!important}.mcpnb-comparison .r{text-align:right!important}

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mcpnb import simulation
-from mcpnb.experiment import statistics, tables
+from mcpnb.experiment import run_card, statistics, tables
 from mcpnb.experiment.workload import Workload
 from mcpnb.model import OUTCOMES
 from mcpnb.routing.strategies import Strategy, StrategySpec
@@ -82,6 +82,9 @@ class Run(simulation.Run):
             for begin, seconds, here in _stretches(self.starts)
         ]
         return pd.DataFrame(rows, columns=["at_s", "calls", "errors", "p50_ms", "p95_ms", "goodput"])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:  # noqa: ARG002 - IPython's face
+        return {"text/plain": run_card.text(self), "text/html": run_card.html(self)}
 
 
 def simulate(

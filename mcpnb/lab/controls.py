@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from mcpnb.errors import McpnbError
 from mcpnb.lab.profile import Profile
@@ -66,6 +66,27 @@ def _in_background(action: Callable[[], None]) -> None:
     threading.Thread(target=action, name="mcpnb-lab-action", daemon=True).start()
 
 
+class _Scale(NamedTuple):
+    """What a slider shows of a setting."""
+
+    word: str
+    top: float
+    step: float
+    factor: float
+    """From the setting to what is shown: people read percent."""
+    css: str
+    """The class that puts the unit behind the figure; what is typed there stays a bare number."""
+    tip: str
+
+
+_SCALES: Final = {
+    "latency_ms": _Scale("latency", 1000, 5, 1, "mcpnb-ms", "mean time per call, in ms"),
+    "jitter": _Scale("jitter", 200, 5, 100, "mcpnb-percent", "spread, in percent of the mean"),
+    "error_rate": _Scale("errors", 100, 1, 100, "mcpnb-percent", "percent of calls that fail"),
+}
+"""Setting of a profile → its slider."""
+
+
 class _Row:
     """One server's sliders and buttons."""
 
@@ -77,15 +98,7 @@ class _Row:
         now = fleet.profile(server)
         self._said = w.HTML()
         self.sliders = {
-            "latency_ms": self._slider(
-                "latency ms", now.latency_ms, top=1000, step=5, tip="mean time per call"
-            ),
-            "jitter": self._slider(
-                "jitter", now.jitter, top=2, step=0.05, tip="spread, as a fraction of the mean"
-            ),
-            "error_rate": self._slider(
-                "error rate", now.error_rate, top=1, step=0.01, tip="share that fails"
-            ),
+            setting: self._slider(scale, getattr(now, setting)) for setting, scale in _SCALES.items()
         }
         self.buttons = {
             "Crash": self._button(
@@ -103,20 +116,22 @@ class _Row:
         layout = w.Layout(flex_flow="row wrap", align_items="center")
         self.widget: Any = w.HBox([name, *self.sliders.values(), together, self._said], layout=layout)
 
-    def _slider(self, description: str, value: float, *, top: float, step: float, tip: str) -> Any:
-        w = _widgets()
-        return w.FloatSlider(
-            value=value,
+    def _slider(self, scale: _Scale, value: float) -> Any:
+        w, shown = _widgets(), value * scale.factor
+        slider = w.FloatSlider(
+            value=shown,
             min=0,
-            max=max(top, value),
-            step=step,
-            description=description,
-            tooltip=f"{self._server}: {tip}",
+            max=max(scale.top, shown),
+            step=scale.step,
+            description=scale.word,
+            tooltip=f"{self._server}: {scale.tip}",
             continuous_update=False,  # each value is written to a file
-            readout_format=".0f" if step >= 1 else ".2f",
+            readout_format=".0f",
             style={"description_width": "6em"},
             layout=w.Layout(width="16.5em"),
         )
+        slider.add_class(scale.css)
+        return slider
 
     def _button(self, label: str, act: Callable[[str], None], tip: str, style: str) -> Any:
         w = _widgets()
@@ -124,7 +139,7 @@ class _Row:
             description=label,
             tooltip=f"{self._server}: {tip}",
             button_style=style,
-            layout=w.Layout(width="5em"),
+            layout=w.Layout(width="4.8em", padding="0 4px"),
         )
         button.on_click(partial(self._pressed, label, act))
         return button
@@ -136,7 +151,7 @@ class _Row:
         except McpnbError:  # it was removed
             return
         for setting, slider in self.sliders.items():
-            value = float(getattr(now, setting))
+            value = float(getattr(now, setting)) * _SCALES[setting].factor
             if not _near(slider, value):
                 slider.max = max(slider.max, value)
                 slider.value = value
@@ -144,8 +159,9 @@ class _Row:
     def _moved(self, setting: str, change: Mapping[str, Any]) -> None:
         def changed() -> None:
             # A page moves a slider onto its nearest step by itself, and that is nobody's wish.
-            if not _near(self.sliders[setting], getattr(self._fleet.profile(self._server), setting)):
-                self._fleet.profile(self._server, **{setting: change["new"]})
+            factor = _SCALES[setting].factor
+            if not _near(self.sliders[setting], getattr(self._fleet.profile(self._server), setting) * factor):
+                self._fleet.profile(self._server, **{setting: change["new"] / factor})
 
         self._try(changed)
 

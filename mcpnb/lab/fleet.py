@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -178,8 +177,6 @@ class LabFleet(Fleet):
         self, rack: Rack, *, absent: Collection[str] = (), timeline: Sequence[At] = (), **options: Any
     ) -> None:
         self._rack, self._timeline = rack, tuple(timeline)
-        # Widgets and scripts act on threads of their own: one thing at a time happens to the servers.
-        self._hands = threading.Lock()
         self._scripts: WeakSet[Script] = WeakSet()
         try:
             super().__init__([each for each in rack.configs if each.name not in absent], **options)
@@ -202,8 +199,8 @@ class LabFleet(Fleet):
         if not changes:
             return now
         profile = now.changed(**changes)
-        plain = {name: value if value is None else f"{value:g}" for name, value in changes.items()}
-        self.behave(server, profile, ", ".join(f"{name} is {value} now" for name, value in plain.items()))
+        if profile != now:
+            self.behave(server, profile, profile.since(now))
         return profile
 
     def behave(self, server: str, profile: Profile, what: str = "") -> None:
@@ -215,9 +212,10 @@ class LabFleet(Fleet):
         replica = self._rack[server]
         if profile.drip is not None and replica.wanted.transport != "http":
             raise McpnbError(f"{server} cannot drip: answers have to come over HTTP (transport='http')")
-        with self._hands:
+        changed = profile.differs(replica.profile.current())
+        with replica.hands:
             replica.profile.write(profile)
-        self._tell(server, what or repr(profile))
+        self._tell(server, what or repr(profile), settings=changed)
 
     def crash(self, server: str) -> None:
         """Kill a server's process (SIGKILL), in the middle of its calls.
@@ -227,7 +225,7 @@ class LabFleet(Fleet):
         Raises:
             McpnbError: No such server, or it runs in this process and has nothing to kill.
         """
-        with self._hands:
+        with self._rack[server].hands:
             self._rack[server].crash()
         self._tell(server, "crashed on purpose")
 
@@ -237,14 +235,14 @@ class LabFleet(Fleet):
         Raises:
             McpnbError: No such server, it is not running, or it runs in this process.
         """
-        with self._hands:
+        with self._rack[server].hands:
             self._rack[server].hang()
         self._tell(server, "hung on purpose")
 
     def partition(self, server: str) -> None:
         """Cut the network to a server, in both directions, until `heal` or `restart`.
 
-        It lives and works on: calls that it has are carried out, and nobody learns of it.
+        It lives and works on: calls that it has are carried out, and nobody learns of it before that.
 
         Raises:
             McpnbError: No such server.
@@ -261,7 +259,7 @@ class LabFleet(Fleet):
         self.behave(server, profile, f"answers drip at {bytes_per_second:g} bytes/s")
 
     def heal(self, server: str) -> None:
-        """The network to a server is whole again: no partition, no dripping.
+        """The network to a server is whole again: no partition, no dripping. What it held back arrives.
 
         Raises:
             McpnbError: No such server.
@@ -277,7 +275,7 @@ class LabFleet(Fleet):
         cut = self.profile(server)
         if cut.partitioned or cut.drip is not None:
             self.heal(server)
-        with self._hands:
+        with self._rack[server].hands:
             self._rack.restart(server)
         self._tell(server, "restarted")
         self._reach(server)
@@ -342,8 +340,7 @@ class LabFleet(Fleet):
         try:
             super().close()
         finally:
-            with self._hands:
-                self._rack.close()
+            self._rack.close()
 
     def _members(self) -> set[str]:
         return {status.server for status in self.status()}
@@ -355,5 +352,5 @@ class LabFleet(Fleet):
         else:
             self.add(server, self._rack[server].config)
 
-    def _tell(self, server: str, what: str) -> None:
-        self.event_log.append(Event(time.time(), "lab", server, what))
+    def _tell(self, server: str, what: str, **data: object) -> None:
+        self.event_log.append(Event(time.time(), "lab", server, what, data))

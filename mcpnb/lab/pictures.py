@@ -227,10 +227,12 @@ def _column(title: str, source: str) -> str:
 
 
 def _code_line(line: str) -> str:
-    """A line that, where it is too long for its column, goes on below its own beginning."""
+    """A line that, where it is too long for its column, goes on below its own beginning.
+
+    It is broken between words; JupyterLab would break what is in a `pre` anywhere.
+    """
     bare = line.lstrip()
     indent = len(line) - len(bare)
-    style = (
-        f"display:block;overflow-wrap:break-word;padding-left:{indent + _HANGING}ch;text-indent:-{_HANGING}ch"
-    )
+    breaks = "display:block;word-break:normal;overflow-wrap:break-word"
+    style = f"{breaks};padding-left:{indent + _HANGING}ch;text-indent:-{_HANGING}ch"
     return f'<span style="{style}">{escape(bare) or "&nbsp;"}</span>'

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Behaviour", "Profile", "ProfileFile", "ProfileSource"]
 
+_SENT_AGAIN = 0.05
+"""Seconds until what a partition holds back tries its way again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -84,6 +87,15 @@ class Profile:
             raise McpnbError(f"a profile has no {name!r}; it has {', '.join(known)}")
         return replace(self, **changes)  # pyright: ignore[reportArgumentType] - __post_init__ checks them
 
+    def since(self, before: Profile) -> str:
+        """What is different from before, in a few words with units; empty where nothing is."""
+        changed = self.differs(before)
+        return ", ".join(_change(name, getattr(before, name), getattr(self, name)) for name in changed)
+
+    def differs(self, other: Profile) -> tuple[str, ...]:
+        """The settings in which it is not as the other."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name))
+
     def service_time(self, rng: random.Random) -> float:
         """Seconds that one call occupies the server."""
         return self.latency_ms / 1000 * self.stretch(rng)
@@ -94,6 +106,24 @@ class Profile:
             return 1.0
         variance = math.log1p(self.jitter**2)
         return rng.lognormvariate(-variance / 2, math.sqrt(variance))
+
+
+_TOLD = {
+    "jitter": ("jitter", 100, " %"),
+    "error_rate": ("errors", 100, " %"),
+    "fault_rate": ("lost calls", 100, " %"),
+    "rtt_ms": ("round trip", 1, " ms"),
+}
+"""Setting → what it is called in an event, the factor of its unit, and the unit."""
+
+
+def _change(name: str, before: float | None, now: float | None) -> str:
+    if now is None:
+        return f"{name} unbounded" if name == "capacity" else f"no {name}"
+    if name == "latency_ms" and before is not None:
+        return f"{'slowed' if now > before else 'sped up'} to {now:g} ms"
+    word, factor, unit = _TOLD.get(name, (name, 1, ""))
+    return f"{word} {now * factor:g}{unit}"
 
 
 def _require_number(name: str, value: object, *, at_most: float) -> None:
@@ -166,8 +196,9 @@ class Behaviour:
     """Middleware of an MCP server: every `tools/call` waits, queues and fails as the profile says.
 
     The time is spent while a slot of the capacity is held, so that a full server queues as a real one does.
-    A partition swallows requests of every kind, and the answers of those that were at work when it came: as
-    with a cut cable, the work is done and nobody learns of it.
+    A partition holds back requests of every kind, and the answers of those that were at work when it came: as
+    with a cut cable, the work is done and nobody learns of it. When it is over they arrive, as what TCP sends
+    again until it is through; whoever has run into a time limit is no longer there to hear it.
     """
 
     def __init__(
@@ -184,19 +215,17 @@ class Behaviour:
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """The SDK's middleware face."""
-        profile = self._source.current()
-        await self._hold(profile)
+        await self._get_through()
         if ctx.method == "tools/call":
-            result = await self._call(profile, ctx, call_next)
+            result = await self._call(self._source.current(), ctx, call_next)
         else:
             result = await call_next(ctx)
-        await self._hold(self._source.current())
+        await self._get_through()
         return result
 
-    async def _hold(self, profile: Profile) -> None:
-        """What a partition swallows stays swallowed when it is over; the other end has its time limits."""
-        if profile.partitioned:
-            await self._sleep(math.inf)
+    async def _get_through(self) -> None:
+        while self._source.current().partitioned:
+            await self._sleep(_SENT_AGAIN)
 
     async def _call(
         self, profile: Profile, ctx: ServerRequestContext[Any, Any], call_next: CallNext

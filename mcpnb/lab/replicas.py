@@ -11,6 +11,7 @@ import importlib
 import os
 import shutil
 import tempfile
+import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -55,10 +56,12 @@ class Wanted:
 
 
 class Replica(ABC):
-    """One server of a lab. Not thread-safe."""
+    """One server of a lab. Who does something to it holds its `hands` meanwhile."""
 
     def __init__(self, wanted: Wanted, folder: Path) -> None:
         self.wanted = wanted
+        self.hands = threading.Lock()
+        """Widgets and scripts act on threads of their own: one thing at a time happens to a server."""
         self.profile = ProfileFile(folder / f"{wanted.name}.profile.json")
         self.profile.write(wanted.profile)
 
@@ -318,8 +321,9 @@ class Rack:
                 raise
 
     def close(self) -> None:
-        """End every server. Closing twice is fine."""
+        """End every server, once what is being done to each is done. Closing twice is fine."""
         with contextlib.ExitStack() as ends:
             ends.callback(self._remove_folder)
             for replica in self._replicas.values():
+                ends.enter_context(replica.hands)
                 ends.callback(replica.close)

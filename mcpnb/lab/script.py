@@ -1,7 +1,8 @@
 """A timeline carried out on live servers, in the background: what `fleet.script` gives back.
 
-It owns the order and the times of the changes, and tells how each went. What a change does to a server, the
-stage knows, which is a fleet.
+It owns the order and the times of the changes, and tells how each went. A server's changes wait for each
+other, but not for another server's: a process that takes a second to start is late, and nobody else. What a
+change does to a server, the stage knows, which is a fleet.
 """
 
 from __future__ import annotations
@@ -90,13 +91,17 @@ class Script:
         self._stopped = threading.Event()
         self._pause = pause or self._stopped.wait
         self._began = clock()
-        self._thread = threading.Thread(target=self._run, name="mcpnb-script", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, args=(server,), name=f"mcpnb-script {server}", daemon=True)
+            for server in dict.fromkeys(step.at.server for step in self.steps)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def running(self) -> bool:
         """Whether something is still to come."""
-        return self._thread.is_alive()
+        return any(thread.is_alive() for thread in self._threads)
 
     def stop(self, timeout: float | None = 10.0) -> Self:
         """Leave out what is still to come. What was done to the servers stays; `restart` brings one back."""
@@ -105,17 +110,20 @@ class Script:
 
     def wait(self, timeout: float | None = None) -> Self:
         """Wait until the last change is done, at most `timeout` seconds."""
-        self._thread.join(timeout)
+        last = None if timeout is None else time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(None if last is None else max(0.0, last - time.monotonic()))
         return self
 
-    def _run(self) -> None:
-        for step in self.steps:
+    def _run(self, server: str) -> None:
+        own = [step for step in self.steps if step.at.server == server]
+        for step in own:
             due = self._began + step.at.t
             if self._stopped.is_set() or self._pause(max(0.0, due - self._clock())):
                 break
             self._carry_out(step)
             step.late = max(0.0, self._clock() - due)
-        for step in self.steps:
+        for step in own:
             if step.state == "to come":
                 step.state = "left out"
 

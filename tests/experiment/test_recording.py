@@ -463,7 +463,7 @@ def test_protections_have_a_form_and_functions_have_none():
     from mcpnb import BreakerPolicy, HedgePolicy, QueuePolicy, Resilience, RetryPolicy
 
     wanted = Resilience(
-        breaker=BreakerPolicy(consecutive=3, per_tool=True), retry=RetryPolicy(retries=4),
+        breaker=BreakerPolicy(consecutive_failures=3, per_tool=True), retry=RetryPolicy(retries=4),
         hedge=HedgePolicy(delay=0.2), panic=0.4, outlier=True, queue=QueuePolicy(length=9),
     )  # fmt: skip
     assert load_resilience(json.loads(json.dumps(dump_resilience(wanted)))) == wanted

@@ -57,6 +57,13 @@ def recording(tmp_path):
     return made(tmp_path / "made.jsonl")
 
 
+def test_a_strategy_by_key_goes_by_what_was_recorded_that_was_asked(recording):
+    found = compare(recording, ["rendezvous", "p2c"], progress=False)
+    assert set(found.calls.query("strategy == 'rendezvous'")["server"]) == set(SECONDS)
+    again = Workload("work", {"n": 1}, rate=40, requests=60)
+    assert compare(recording, ["rendezvous"], workload=again, progress=False).calls["server"].nunique() == 1
+
+
 def test_the_recorded_strategy_finds_what_was_recorded(recording):
     found = compare(recording, ["round_robin"], progress=False)
     recorded = recording.calls
@@ -211,7 +218,10 @@ def test_calls_are_retried_as_often_as_they_were_meant_to_be(tmp_path):
 def test_the_recorded_protections_hold(tmp_path):
     path = tmp_path / "x.jsonl"
     failing(path, retries=0)
-    text, breaker = path.read_text(), json.dumps({"breaker": {"consecutive": 3, "reset_after": 60.0}})
+    text, breaker = (
+        path.read_text(),
+        json.dumps({"breaker": {"consecutive_failures": 3, "reset_after": 60.0}}),
+    )
     path.write_text(text.replace('"protection": {}', f'"protection": {breaker}'))
     guarded = compare(Recording.load(path), ["round_robin"], progress=False).summary
     assert guarded.loc["round_robin", "errors"] == 3

@@ -40,13 +40,13 @@ def test_there_is_a_row_for_each_server_with_what_holds_now() -> None:
     first, second = panel.build().children
     assert "a" in first.children[0].value
     assert "b&lt;i&gt;" in second.children[0].value
-    assert first.children[1].value == 20
+    assert [slider.value for slider in first.children[1:4]] == [20, 50, 0]
     assert second.children[1].value == 5000
 
 
 def test_a_slider_changes_the_profile_of_its_server_only() -> None:
     lab = Lab()
-    row(lab).sliders["error_rate"].value = 0.25
+    row(lab).sliders["error_rate"].value = 25  # percent, as it reads
     assert lab.profiles["a"] == Profile(latency_ms=20, jitter=0.5, error_rate=0.25)
     assert lab.profiles["b<i>"] == Profile(latency_ms=5000)
 
@@ -75,6 +75,18 @@ def test_a_button_acts_on_its_server_and_is_disabled_meanwhile() -> None:
     waiting.pop()()
     assert lab.done == [("crash", "a")]
     assert not any(button.disabled for button in here.buttons.values())
+
+
+def test_what_a_slider_shows_has_its_unit_and_percent_where_people_read_percent() -> None:
+    lab = Lab()
+    sliders = row(lab).sliders
+    assert [(s.description, s.max, s._dom_classes) for s in sliders.values()] == [
+        ("latency", 1000, ("mcpnb-ms",)),
+        ("jitter", 200, ("mcpnb-percent",)),
+        ("errors", 100, ("mcpnb-percent",)),
+    ]
+    sliders["jitter"].value = 35
+    assert lab.profiles["a"].jitter == 0.35
 
 
 def test_an_error_stands_in_the_widget_as_text_and_the_buttons_work_again() -> None:

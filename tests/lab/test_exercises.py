@@ -28,7 +28,7 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "01-b": ([2, 2.05], [3.7, 0.2, 10]),
     "02-a": ([{"a": 6, "b": 3, "c": 1}, {"a": 0.6, "b": 0.3, "c": 0.1}],
              [{"a": 1, "b": 1, "c": 1}, {"a": 6, "b": 3}, {"a": 6, "b": 3, "c": 0}]),
-    "02-b": (["least_request"], ["round_robin", "random", "p2c", "first_come", "latency"]),
+    "02-b": (["least_request", "load_balanced"], ["round_robin", "random", "p2c", "first_come", "latency"]),
     "03-a": ([0.008, 0.2**3], [0.8, 0.04, 0.2, 0.0]),
     "03-b": ([5], [4, 20]),
     "03-c": (
@@ -55,7 +55,7 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "06-a": ([], [0, 1e6]),
     "06-b": (
-        [{"one": "p2c", "two": "no difference"}],
+        [{"one": "p2c", "two": "no difference"}, {"one": "p2c", "two": "No difference"}],
         [
             {"one": "random", "two": "no difference"},
             {"one": "no difference", "two": "no difference"},
@@ -176,6 +176,20 @@ def test_an_answer_of_another_kind_is_told_what_kind_is_asked_for(exercise: str,
     assert "Traceback" not in repr(verdict)
 
 
+@pytest.mark.parametrize(
+    ("exercise", "answer", "about"),
+    [
+        ("01-a", ["notes", "maps"], "':-'"),
+        ("01-a", ["notes", "search"], "how to reach it"),
+        ("02-b", "latency", "not among the four"),
+        ("04-b", ["2.0.0", "2.0.0-rc.1", "1.10.0", "1.10.0-beta.2", "1.9.0", "1.9.0.post1"], "post"),
+    ],
+)
+def test_what_is_said_is_about_the_mistake_that_was_made(exercise: str, answer: Any, about: str) -> None:
+    verdict = lab.check(exercise, answer)
+    assert about in f"{verdict.says} {verdict.hint}"
+
+
 def test_no_answer_yet_is_neither_right_nor_wrong() -> None:
     verdict = lab.check("02-a", ...)
     assert not verdict
@@ -198,6 +212,12 @@ def test_a_verdict_shows_symbol_and_word_and_escapes_what_it_was_given() -> None
     assert "✗ not yet" in page
     assert "&lt;b&gt;first&lt;/b&gt;" in page
     assert "✓ right" in lab.check("04-a", "newest_version")._repr_mimebundle_()["text/html"]
+
+
+def test_a_table_that_is_asked_about_shows_all_that_it_is_asked_about() -> None:
+    shown = pd.DataFrame(lab.material("04-a")).T._repr_html_()
+    assert "..." not in shown
+    assert shown.count("query: str, limit: int") == 2
 
 
 def test_material_is_made_anew_or_there_is_none() -> None:

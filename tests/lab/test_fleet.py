@@ -204,10 +204,11 @@ def test_a_server_in_this_process_cannot_crash_and_the_error_says_what_to_do(fle
 
 
 def test_what_was_done_to_the_servers_is_among_the_events(fleet: LabFleet) -> None:
-    fleet.profile("weather-3", latency_ms=1)
+    for latency_ms in (250, 250, 1):
+        fleet.profile("weather-3", latency_ms=latency_ms)
     events = fleet.events
     said = events[(events["kind"] == "lab") & (events["server"] == "weather-3")]["detail"]
-    assert "latency_ms is 1 now" in set(said)
+    assert list(said)[-2:] == ["slowed to 250 ms", "sped up to 1 ms"]
 
 
 def test_an_unknown_server_or_setting_is_named_with_what_there_is(fleet: LabFleet) -> None:

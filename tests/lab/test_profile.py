@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import statistics
 from pathlib import Path
@@ -88,6 +87,23 @@ def test_a_profile_says_what_differs_from_a_perfect_server() -> None:
     assert repr(Profile(latency_ms=20, partitioned=True)) == "Profile(latency_ms=20, partitioned=True)"
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"latency_ms": 400}, "slowed to 400 ms"),
+        ({"latency_ms": 20.5}, "sped up to 20.5 ms"),
+        ({"jitter": 0.35, "error_rate": 0.07}, "jitter 35 %, errors 7 %"),
+        ({"fault_rate": 0.5, "rtt_ms": 12}, "round trip 12 ms, lost calls 50 %"),
+        ({"capacity": 2}, "capacity 2"),
+        ({"capacity": None, "seed": 9}, "capacity unbounded, seed 9"),
+        ({"latency_ms": 100}, ""),
+    ],
+)
+def test_what_became_different_is_said_with_its_unit(changes: dict[str, Any], said: str) -> None:
+    before = Profile(latency_ms=100, capacity=4)
+    assert before.changed(**changes).since(before) == said
+
+
 def test_service_times_have_the_mean_and_the_spread_asked_for() -> None:
     profile, rng = Profile(latency_ms=200, jitter=0.5), random.Random(7)
     times = [profile.service_time(rng) for _ in range(40_000)]
@@ -169,30 +185,36 @@ async def test_the_network_takes_half_its_time_each_way_and_no_place_of_the_capa
     door.close()
 
 
-async def test_a_partition_swallows_every_request_and_the_answers_of_those_at_work() -> None:
-    held: list[float] = []
+async def test_a_partition_lets_nothing_through_and_brings_it_when_the_network_is_whole() -> None:
     done: list[str] = []
-    source = Fixed(Profile())
-
-    async def hold(seconds: float) -> None:
-        held.append(seconds)
-        await anyio.sleep_forever()
+    heard: list[Any] = []
+    source, door = Fixed(Profile()), Door()
 
     async def cut_while_at_work(ctx: Any) -> Any:
         source.profile = Profile(partitioned=True)
         done.append(ctx.method)
+        return "answered"
 
-    behaviour = Behaviour(source, name="a", sleep=hold)
+    async def send(method: str) -> None:
+        heard.append((method, await behaviour(Request(method), cut_while_at_work)))
+
+    behaviour = Behaviour(source, name="a", sleep=door)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(behaviour, Request(), cut_while_at_work)
+        tasks.start_soon(send, "tools/call")
         await anyio.wait_all_tasks_blocked()
-        tasks.start_soon(behaviour, Request("ping"), cut_while_at_work)
+        tasks.start_soon(send, "ping")
         await anyio.wait_all_tasks_blocked()
+        for _ in range(2):
+            door.let_out()
+        await anyio.wait_all_tasks_blocked()
+        assert (door.inside, heard) == (2, [])
+        assert done == ["tools/call"]  # the one at work was carried out, and nobody learnt of it
         source.profile = Profile()
-        assert await behaviour(Request(), answer) == "answered"
+        door.let_out()
+        await anyio.wait_all_tasks_blocked()
+        assert heard == [("tools/call", "answered")]
         tasks.cancel_scope.cancel()
-    assert held == [math.inf, math.inf]
-    assert done == ["tools/call"]  # the one at work was carried out, and nobody learnt of it
+    door.close()
 
 
 async def test_the_same_seed_gives_the_same_course_of_events() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from mcpnb.errors import McpnbError
@@ -49,14 +50,14 @@ def test_everything_happens_in_order_at_its_time() -> None:
         At(12, "b", crash=True),
         At(5, "b", latency_ms=500),
         At(13, "b", recover=True),
-        At(14, "a", slow=2),
+        At(14, "b", slow=2),
     )
     assert play.seen == [
         (105.0, "b", Profile(latency_ms=500), "500 ms per call"),
         (112.0, "b", "crash"),
         (113.0, "b", USUAL, "recover"),
         (113.0, "b", "join"),
-        (114.0, "a", Profile(latency_ms=40), "2\N{MULTIPLICATION SIGN} as slow"),
+        (114.0, "b", Profile(latency_ms=40), "2\N{MULTIPLICATION SIGN} as slow"),
     ]
     assert [step.state for step in script.steps] == ["done"] * 4
     assert [step.late for step in script.steps] == [0, 0.5, 0, 0]
@@ -66,7 +67,7 @@ def test_everything_happens_in_order_at_its_time() -> None:
 
 def test_what_fails_is_told_and_the_rest_goes_on() -> None:
     play = Play()
-    script = played(play, At(1, "b", leave=True), At(2, "a", slow=2))
+    script = played(play, At(1, "b", leave=True), At(2, "b", slow=2))
     assert [(step.state, step.error) for step in script.steps] == [
         ("failed", "<b> cannot leave"),
         ("done", ""),
@@ -75,6 +76,23 @@ def test_what_fails_is_told_and_the_rest_goes_on() -> None:
     page = script._repr_mimebundle_()["text/html"]
     assert "✗ failed" in page
     assert "&lt;b&gt; cannot leave" in page
+
+
+def test_a_server_that_takes_its_time_does_not_keep_the_others_waiting() -> None:
+    others_went_on = threading.Event()
+
+    class Slow(Play):
+        def join(self, server: str) -> None:
+            self.seen.append((server, others_went_on.wait(10)))
+
+        def behave(self, server: str, profile: Profile, what: str) -> None:
+            if server == "a":
+                others_went_on.set()
+
+    play = Slow()
+    script = Script(play, [At(0, "b", join=True), At(0.01, "a", slow=2)], {"a": USUAL, "b": USUAL}).wait(20)
+    assert [step.state for step in script.steps] == ["done", "done"]
+    assert play.seen == [("b", True)]
 
 
 def test_a_script_that_is_stopped_leaves_out_what_is_to_come() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mcpnb.client.documents import key_of
 from mcpnb.errors import McpnbError, RecordingError
 from mcpnb.experiment.recording.answers import load_answer, load_error
 from mcpnb.experiment.recording.stated import Stated
@@ -83,6 +84,7 @@ class RecordedCall:
             _priority(asked),
             _hedge(asked),
             _alternatives(asked),
+            key_of(self.stated.text("name"), self.stated.object("arguments").fields),
         )
 
     @cached_property

@@ -23,6 +23,7 @@ from mcpnb.experiment.recording.protection import dump_resilience
 from mcpnb.experiment.recording.writer import Writer
 from mcpnb.model import AttemptRecord, Endpoint, Event, Request, Requirement
 from mcpnb.routing import Finish
+from mcpnb.routing.strategies import spec
 
 if TYPE_CHECKING:
     from mcpnb.client.membership import Link
@@ -245,6 +246,8 @@ def _request(request: Request, name: str) -> dict[str, Any]:
         for field in ("timeout", "repeatable", "retries", "strategy", "affinity", "priority", "hedge")
         if (value := getattr(request, field)) != getattr(_REQUEST, field)
     }
+    if not isinstance(stated.get("strategy", ""), str):  # a user's own object
+        stated["strategy"] = str(spec(stated["strategy"]))
     if request.tool != name:
         stated["tool"] = request.tool
     demand = request.requirement or _NO_DEMAND

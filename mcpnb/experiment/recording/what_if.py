@@ -14,6 +14,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from mcpnb.client.documents import key_of
 from mcpnb.experiment.recording.reader import endpoint_of, lines
 from mcpnb.experiment.recording.recalled import RecordedCall
 from mcpnb.experiment.recording.recording import Recording
@@ -196,6 +197,7 @@ class _WhatIf:
                     id=first + call.i,
                     requirement=None,
                     affinity=None,
+                    key=key_of(call.tool, call.arguments),
                     timeout=timeout,
                     deadline=None if timeout is None else at + timeout,
                     priority=call.priority,

@@ -62,7 +62,7 @@ def _differences(answer: object) -> Verdict:
             raise Unreadable(
                 f"The answer is a dict with the keys {', '.join(_pairs())}; {name!r} is missing."
             )
-        said, truth = text(given[name], "a strategy's name or 'no difference'"), _better(comparison)
+        said, truth = text(given[name], "a strategy's name or 'no difference'").lower(), _better(comparison)
         if said not in {*comparison.strategies, NO_DIFFERENCE}:
             return wrong(f"{name}: {said!r} was not compared.", f"Say a strategy, or {NO_DIFFERENCE!r}.")
         if said != truth and NO_DIFFERENCE in {said, truth}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from mcpnb.catalog import POLICIES, Catalog
+from mcpnb.catalog import POLICIES, Catalog, parameters
 from mcpnb.errors import AmbiguousTool
 from mcpnb.lab.exercises.verdict import Check, Unreadable, Verdict, names, right, text, wrong
 from mcpnb.versions import rank
@@ -25,6 +25,16 @@ def _library() -> dict[str, dict[str, Any]]:
         "mirror": {"version": "3.1.0", "priority": 5, "arguments": _LIMIT},
         "intranet": {"version": "3.9.2", "priority": 1, "arguments": {"text": {"type": "string"}}},
     }
+
+
+def _table() -> dict[str, dict[str, Any]]:
+    """The library with arguments as `fleet.tools` shows them, short enough for a column."""
+    return {server: {**about, "arguments": _signature(about)} for server, about in _library().items()}
+
+
+def _signature(about: Mapping[str, Any]) -> str:
+    arguments = about["arguments"]
+    return ", ".join(map(str, parameters.read({"properties": arguments, "required": list(arguments)})))
 
 
 def _catalog(policy: str) -> Catalog:
@@ -73,7 +83,7 @@ def _sorted(answer: object) -> Verdict:
     first = next(place for place, (one, two) in enumerate(zip(given, truth, strict=True)) if one != two)
     return wrong(
         f"Up to place {first} it is right; then {given[first]} stands too early.",
-        "1.10 is newer than 1.9, and a release candidate is older than its release.",
+        "1.10 is newer than 1.9; rc and beta come before their release, post comes after it.",
     )
 
 
@@ -104,7 +114,7 @@ def _alike(about: Mapping[str, Any]) -> str:
 
 
 EXERCISES = {
-    "a": Check(_policy, _library),
+    "a": Check(_policy, _table),
     "b": Check(_sorted, _versions),
-    "c": Check(_replicas, _library),
+    "c": Check(_replicas, _table),
 }

@@ -31,7 +31,9 @@ def _broken(answer: object) -> Verdict:
     if fine := sorted(given - bad):
         return wrong(
             f"{fine[0]} can work as it stands.",
-            "A variable with ':-' brings a default for when it is not set.",
+            "A variable with ':-' brings a default for when it is not set."
+            if ":-" in str(config[fine[0]])
+            else "It says how to reach it, and every value makes sense.",
         )
     if missing := len(bad - given):
         return wrong(

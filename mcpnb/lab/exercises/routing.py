@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from mcpnb.errors import StrategyError
 from mcpnb.experiment.simulate import simulate
 from mcpnb.experiment.workload import Workload
 from mcpnb.lab.exercises.verdict import Check, Verdict, mapping, number, right, text, wrong
-from mcpnb.routing.strategies import available
+from mcpnb.routing.strategies import spec
 from mcpnb.simulation import Scenario, SimServer, scenarios, service
 
 __all__ = ["EXERCISES"]
@@ -50,10 +51,11 @@ def _unequal() -> Scenario:
 
 
 def _best(answer: object) -> Verdict:
-    given = text(answer, "the name of a strategy")
+    said = text(answer, "the name of a strategy")
+    given = _proper_name(said)
     if given not in CHOICES:
-        there = "no strategy" if given not in available() else "not among the four"
-        return wrong(f"{given!r} is {there}.", f"The four are {', '.join(CHOICES)}.")
+        there = "no strategy" if given is None else "not among the four"
+        return wrong(f"{said!r} is {there}.", f"The four are {', '.join(CHOICES)}.")
     p95 = {each: float(simulate(_unequal(), each, seed=3).summary["p95_ms"]) for each in CHOICES}
     if p95[given] <= NEARLY * min(p95.values()):
         return right(f"Its p95 is {p95[given]:.0f} ms. It looks at what each server has to do.")
@@ -63,6 +65,14 @@ def _best(answer: object) -> Verdict:
         f" {behind} of the others {'does' if behind == 1 else 'do'} better.",
         "mcpnb.compare(lab.material('02-b'), [...]) takes a second.",
     )
+
+
+def _proper_name(said: str) -> str | None:
+    """What a strategy is called that may go by other names, too; None for what is no strategy."""
+    try:
+        return spec(said).name
+    except StrategyError:
+        return None
 
 
 EXERCISES = {"a": Check(_weights), "b": Check(_best, _unequal)}
