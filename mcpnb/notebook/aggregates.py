@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpnb.notebook import servers as table
 from mcpnb.notebook import svg
-from mcpnb.notebook.attribution import answer_html, givers
+from mcpnb.notebook.attribution import answer_html, givers, media_html, media_text
 from mcpnb.notebook.cards import card, head, introduce
 from mcpnb.notebook.disagreements import FIELDS, disagreements_html, rounded
 from mcpnb.notebook.markup import (
@@ -61,7 +61,9 @@ def aggregate_html(aggregate: Aggregate) -> str:
 
 
 def _sections(a: Aggregate) -> Iterable[str]:
-    yield f'{_title("Answer")}<div class="mcpnb-value">{answer_html(a)}</div>'
+    media = media_html(a)
+    answer = "" if media and a.value == "" else f'<div class="mcpnb-value">{answer_html(a)}</div>'
+    yield f"{_title('Answer')}{answer}{media}"
     yield _options(a.alternatives, len(a.results))
     yield f"{_title('Sources')}{_sources(a.sources)}"
     yield _conflicts(a.conflicts)
@@ -187,7 +189,9 @@ def aggregate_text(aggregate: Aggregate) -> str:
     heads = ("server", "outcome", "latency", "confidence", "error")
     sources = table.text_table(heads, rows, right=frozenset({2, 3}))
     split = [_split(conflict) for conflict in a.conflicts[:FIELDS]]
-    return "\n".join([top, value_text(a.value), sources, *split])
+    said = [text for text in (value_text(a.value),) if text]
+    media = [visible(shorten(text, _REMARK)) for text in media_text(a)]
+    return "\n".join([top, *said, *media, sources, *split])
 
 
 def _split(conflict: Disagreement) -> str:

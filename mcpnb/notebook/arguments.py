@@ -1,6 +1,7 @@
 """What a person writes after `%mcp call TOOL`: `key=value ...` or a JSON object, as a tool's arguments.
 
-It owns that little language. It knows no IPython, no fleet and no tool's schema.
+It owns that little language, and what a word means to a tool that takes texts. It knows no IPython and no
+fleet.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+
+from mcpnb.notebook.fields import Field
 
 _KEY: Final = re.compile(r"([^\s=]+)=")
 _QUOTED: Final = re.compile(r"'([^']*)'(?=\s|$)")
@@ -46,8 +49,14 @@ def parse(text: str, variables: Mapping[str, Any] | None = None) -> dict[str, An
     return arguments
 
 
-def pair(text: str, at: int, variables: Mapping[str, Any], arguments: dict[str, Any]) -> int:
-    """Read one `key=value` into `arguments`; where it ends.
+def pair(
+    text: str,
+    at: int,
+    variables: Mapping[str, Any],
+    arguments: dict[str, Any],
+    words: dict[str, str] | None = None,
+) -> int:
+    """Read one `key=value` into `arguments`; where it ends. `words` gets what was typed for other than text.
 
     Raises:
         ValueError: It is none, or the key was there before.
@@ -55,8 +64,36 @@ def pair(text: str, at: int, variables: Mapping[str, Any], arguments: dict[str, 
     key, at = _key(text, at)
     if key in arguments:
         raise ValueError(f"{key} is given twice")
-    arguments[key], at = _value(text, at, variables)
-    return at
+    arguments[key], end = _value(text, at, variables)
+    if words is not None and not isinstance(arguments[key], str) and text[at] != "$":
+        words[key] = text[at:end]
+    return end
+
+
+def as_taken(
+    arguments: Mapping[str, Any], words: Mapping[str, str], fields: Mapping[str, Field]
+) -> dict[str, Any]:
+    """The arguments, with the word itself where that is what the tool takes: `42` for a text is "42".
+
+    Args:
+        arguments: As they were read.
+        words: What was typed for those of them that were read as other than text.
+        fields: What the tool takes, by name.
+    """
+    return {
+        name: words[name] if name in words and name in fields and _is_text(value, words[name], fields[name])
+        else value
+        for name, value in arguments.items()
+    }  # fmt: skip
+
+
+def _is_text(value: object, typed: str, field: Field) -> bool:
+    """Whether a field takes the word that was typed, and not the value that it was read as."""
+    if value is None and field.nullable:
+        return False
+    if field.kind == "choice":
+        return field.place(value) is None and field.place(typed) is not None
+    return field.kind == "text"
 
 
 def json_object(text: str, at: int) -> tuple[dict[str, Any], int]:

@@ -7,20 +7,21 @@ again; a saved notebook keeps the last one. The same inputs give the same HTML, 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mcpnb.metrics import Columns, Series, quantile, series, summarise
 from mcpnb.metrics.summary import answered
-from mcpnb.model import USABLE_STATES, Event, ServerStatus
+from mcpnb.model import Event, ServerStatus
 from mcpnb.notebook import servers, svg
-from mcpnb.notebook.login.words import login_event, login_lines, logins_text
-from mcpnb.notebook.markup import Column, cut, escape, join, name, number, visible
+from mcpnb.notebook.happened import clock_time, event_text, events_html, marks_of, told
+from mcpnb.notebook.login.row import control, logins_of, needing
+from mcpnb.notebook.login.words import logins_text
+from mcpnb.notebook.markup import Column, escape, name, number, visible
 from mcpnb.notebook.markup import rate as per_second
 from mcpnb.notebook.markup import table as html_table
 from mcpnb.notebook.palette import SERVERS, Palette
@@ -31,14 +32,13 @@ if TYPE_CHECKING:
 BUCKETS: Final = 60
 _RATE_SPAN: Final = 10.0
 """Seconds over which "calls per second" looks back: short enough to follow, long enough to read."""
+_QUIET_FOR: Final = 2.0
+_QUIET_GAPS: Final = 3
+"""Traffic has ended when nothing came for so many seconds, and for so many times its usual gap."""
 _SHARE_BUCKETS: Final = 3
 """Buckets that the chart of shares takes together: shares of few calls are noise."""
 _LABELLED: Final = 6
 """Servers with a line and a label of their own; more would not be told apart."""
-_EVENTS: Final = 7
-_MARKS: Final = 12
-_QUIET: Final = frozenset({"call_finished", "server_log", "attempt"})
-"""Kinds of events that are too many for a list that people read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,6 @@ class Moment:
     """How the servers know us."""
 
 
-def clock_time(at: float) -> str:
-    """A Unix time as the hour, minute and second of the reader's day."""
-    return time.strftime("%H:%M:%S", time.localtime(at))
-
-
 def span_words(span: float) -> str:
     """`1 min` for 60 seconds."""
     return f"{span / 60:g} min" if span >= 60 else f"{span:g} s"
@@ -77,16 +72,18 @@ def board_html(moment: Moment, *, palette: Palette = SERVERS, foot: str = "", li
     declared = [status.server for status in moment.statuses]
     for server in declared:  # accents follow the declared order, not the order of the first calls
         palette.accent(server)
-    cut_up = series(moment.columns, buckets=BUCKETS, span=moment.span, now=moment.now)
+    still = stands_at(moment)
+    at = moment.now if still is None else still
+    cut_up = series(moment.columns, buckets=BUCKETS, span=moment.span, now=at)
     columns = moment.columns.where(moment.columns.started_at >= cut_up.edges[0])
-    rates = _rates(columns, moment.now)
+    rates = _rates(columns, at) if still is None else {}
     known = figures(columns, cut_up, rates, coarse=len(declared) > servers.LONG)
     below = f'<span>{moment.note}</span><span class="mcpnb-dim">{foot}</span>'
     return (
         f'<section class="mcpnb-card mcpnb-top">{_head(moment, columns, sum(rates.values()))}'
         f"{_table(moment, known, palette, live=live)}"
         f'<div class="mcpnb-foot">{below}</div></section>'
-        f"{_charts(moment, cut_up, declared, palette)}{_events(moment.events)}"
+        f"{_charts(moment, cut_up, declared, palette, still)}{events_html(moment.events)}"
     )
 
 
@@ -96,6 +93,22 @@ def _head(moment: Moment, columns: Columns, rate: float) -> str:
     pills = (servers.summary(moment.statuses, noun=""), f"{per_second(rate)} calls/s", slow)
     shown = "".join(f'<span class="mcpnb-pill">{escape(pill)}</span>' for pill in pills)
     return f'<div class="mcpnb-head"><span class="mcpnb-title">{name(moment.title)}</span>{shown}</div>'
+
+
+def stands_at(moment: Moment) -> float | None:
+    """The Unix time at which charts and figures stand still because traffic has ended; else None.
+
+    Without it the picture would creep to the left for as long as somebody looks at it, a message each time.
+    Once the last attempt has left the window, they are empty, and the time is now again.
+    """
+    columns = moment.columns
+    if not len(columns) or any(status.in_flight or status.queued for status in moment.statuses):
+        return None
+    ends = columns.started_at + np.nan_to_num(columns.latency)
+    last = float(ends.max())
+    gap = _RATE_SPAN / max(int((ends >= last - _RATE_SPAN).sum()), 1)
+    quiet = last + max(_QUIET_FOR, min(_QUIET_GAPS * gap, _RATE_SPAN))
+    return quiet if quiet < moment.now <= last + moment.span else None
 
 
 def _rates(columns: Columns, now: float) -> dict[str, float]:
@@ -125,34 +138,48 @@ def figures(
 
 
 def _table(moment: Moment, known: Mapping[str, servers.Figures], palette: Palette, *, live: bool) -> str:
-    compact, logins = len(moment.statuses) > servers.LONG, login_lines(moment.logins, moment.now)
+    compact = len(moment.statuses) > servers.LONG
+    logins = logins_of(moment.statuses, moment.logins, moment.now)
     rows = [
         servers.live_row(
             status, known.get(status.server, servers.NOTHING), palette, compact=compact,
-            login=logins.get(status.server, ""),
+            login=logins.get(status.server, servers.NO_LOGIN),
         )
         for status in moment.statuses
     ]  # fmt: skip
     heads: Sequence[Column] = servers.LIVE_COLUMNS
     if live:  # the place of the buttons, which are widgets and lie over the table
         heads, rows = (*heads, Column("")), [[*row, ""] for row in rows]
-    kind = f"mcpnb-servers mcpnb-wide{' mcpnb-compact' if compact else ''}{' mcpnb-acts' if live else ''}"
+    acts = "" if not live else " mcpnb-acts mcpnb-two" if two_buttons(moment) else " mcpnb-acts"
+    kind = f"mcpnb-servers mcpnb-wide{' mcpnb-compact' if compact else ''}{acts}"
     return html_table(heads, rows, caption="Servers", row_heads=True, kind=kind)
+
+
+def two_buttons(moment: Moment) -> bool:
+    """Whether rows need room for a login's button beside their own."""
+    return len(moment.statuses) <= servers.LONG and any(control(row.state) for row in moment.logins)
 
 
 # -- charts
 
 
-def _charts(moment: Moment, cut_up: Series, declared: Sequence[str], palette: Palette) -> str:
+def _charts(
+    moment: Moment, cut_up: Series, declared: Sequence[str], palette: Palette, still: float | None
+) -> str:
     ago = span_words(moment.span)
-    titles = (f"Latency p95 by server, ms · last {ago}", f"Share of traffic, % · last {ago}")
+    over = f"last {ago}" if still is None else f"{ago} up to {clock_time(still)}"
+    titles = (f"Latency p95 by server, ms · {over}", f"Share of traffic, % · {over}")
     if not cut_up.count.any():
         empty = '<p class="mcpnb-dim mcpnb-empty">no calls in this time</p>'
         return _pair(titles, (empty, empty))
     marks = list(marks_of(moment.events, float(cut_up.edges[0]), float(cut_up.edges[-1])))
-    start = f"\N{MINUS SIGN}{ago}"
-    latency = svg.line_chart(_latencies(cut_up, declared, palette), title=titles[0], start=start, marks=marks)
-    share = svg.share_chart(_shares(cut_up, declared, palette), title=titles[1], start=start, marks=marks)
+    start, end = f"\N{MINUS SIGN}{ago}", "now" if still is None else clock_time(still)
+    latency = svg.line_chart(
+        _latencies(cut_up, declared, palette), title=titles[0], start=start, end=end, marks=marks
+    )
+    share = svg.share_chart(
+        _shares(cut_up, declared, palette), title=titles[1], start=start, end=end, marks=marks
+    )
     return _pair(titles, (latency, share))
 
 
@@ -206,129 +233,10 @@ def _shares(cut_up: Series, declared: Sequence[str], palette: Palette) -> list[s
     return lines
 
 
-# -- events
-
-
-def state_of(event: Event) -> str | None:
-    """The state that a `server_state` or `breaker_state` event announces, from its data or its words."""
-    said = event.data.get("state")
-    if isinstance(said, str):
-        return said
-    known = servers.STATES if event.kind == "server_state" else servers.BREAKERS
-    return next(
-        (word for word in known if word in event.detail.split(":")[-1].replace("-", "_").split()), None
-    )
-
-
-def marks_of(events: Iterable[Event], begin: float, end: float) -> Iterable[svg.Mark]:
-    """What happened between two Unix times that may explain a bend in a line, the newest few.
-
-    Becoming connected is worth a mark only when it ends a time of being down.
-    """
-    down: set[str] = set()
-    marks: list[svg.Mark] = []
-    for event in events:
-        mark = _mark(event, down)
-        if mark and begin <= event.at <= end:
-            marks.append(svg.Mark((event.at - begin) / (end - begin), *mark))
-    return marks[-_MARKS:]
-
-
-def _mark(event: Event, down: set[str]) -> tuple[str, Any] | None:
-    match event.kind:
-        case "server_state":
-            return _state_mark(event.server or "", state_of(event) or "", down)
-        case "breaker_state":
-            shown = servers.look(servers.BREAKERS, state_of(event) or event.detail)
-            return f"{event.server} breaker {shown.word}", shown.tone
-        case "strategy":
-            return event.detail.removeprefix("strategy is ").removesuffix(" now"), "dim"
-        case "fault" | "profile" | "lab":
-            named = event.server and not event.detail.startswith(event.server)
-            return f"{event.server} {event.detail}" if named else event.detail, "warn"
-        case _:
-            return None
-
-
-def _state_mark(server: str, state: str, down: set[str]) -> tuple[str, Any] | None:
-    shown = servers.look(servers.STATES, state)
-    if state in USABLE_STATES:
-        back = server in down
-        down.discard(server)
-        return (f"{server} is back", "good") if back else None
-    if shown.tone != "bad" or server in down:
-        return None
-    down.add(server)
-    return f"{server} {shown.word}", "bad"
-
-
-_KINDS: Final[Mapping[str, servers.Look]] = {
-    "conflict": servers.Look("⇄", "conflict", "warn"),
-    "tools_changed": servers.Look("✎", "tools changed", "warn"),
-    "tool_held": servers.Look("!", "tool held", "bad"),
-    "pin_failed": servers.Look("!", "pin failed", "bad"),
-    "lab": servers.Look("⚑", "lab", "warn"),
-    "strategy": servers.Look("⇢", "strategy", "dim"),
-    "listing_failed": servers.Look("!", "listing failed", "warn"),
-    "callback_failed": servers.Look("!", "callback failed", "bad"),
-}
-
-
-def event_look(event: Event) -> servers.Look:
-    """Symbol, word and tone of an event."""
-    if event.kind == "server_state":
-        return servers.look(servers.STATES, state_of(event) or "state")
-    if event.kind == "breaker_state":
-        shown = servers.look(servers.BREAKERS, state_of(event) or "state")
-        return shown._replace(word=f"breaker {shown.word}")
-    if event.kind == "auth":
-        return login_event(event.data.get("state"))
-    return _KINDS.get(event.kind) or servers.Look("•", event.kind.replace("_", " "), "dim")
-
-
-def _told(events: Sequence[Event]) -> list[Event]:
-    """The newest few that people want to read, oldest first."""
-    return [event for event in events if event.kind not in _QUIET][-_EVENTS:]
-
-
-def _events(events: Sequence[Event]) -> str:
-    items = (
-        "".join(_event(event) for event in reversed(_told(events)))
-        or '<li class="mcpnb-dim">nothing yet</li>'
-    )
-    return (
-        f'<section class="mcpnb-card mcpnb-last"><h4 class="mcpnb-sub">Events</h4>'
-        f'<ol class="mcpnb-events">{items}</ol></section>'
-    )
-
-
-def _event(event: Event) -> str:
-    shown = event_look(event)
-    server = f'<span class="mcpnb-who">{name(event.server)}</span> ' if event.server else ""
-    return (
-        f"<li><time>{clock_time(event.at)}</time>"
-        f"<span>{shown.html} {server}{cut(_detail(event, shown), 400)}</span></li>"
-    )
-
-
-def _detail(event: Event, shown: servers.Look) -> str:
-    """The event's words without the server and the state that already stand before them."""
-    text = event.detail
-    for said in (event.server, shown.word):
-        # A server `c` has not said the first letter of "connected".
-        if said and text.startswith(said) and not text[len(said) : len(said) + 1].isalnum():
-            text = text[len(said) :].lstrip(" :")
-    return text
-
-
 def board_text(moment: Moment) -> str:
     """The same in plain text."""
     head = f"{moment.title}: {servers.summary(moment.statuses)}, strategy {moment.strategy}"
-    lines = [_event_text(event) for event in reversed(_told(moment.events))]
+    lines = [event_text(event) for event in reversed(told(moment.events))]
     logins = filter(None, [logins_text(moment.logins, moment.now)])
-    return visible("\n".join([head, servers.servers_text(moment.statuses), *logins, *lines]), lines=True)
-
-
-def _event_text(event: Event) -> str:
-    shown = event_look(event)
-    return join((clock_time(event.at), str(shown), event.server or "", _detail(event, shown)), " ")
+    table = servers.servers_text(moment.statuses, needing(moment.statuses, moment.logins))
+    return visible("\n".join([head, table, *logins, *lines]), lines=True)

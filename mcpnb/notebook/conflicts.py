@@ -83,7 +83,7 @@ class ConflictVerbs:
         """Have a policy choose what a name means that different servers offer.
 
         Args:
-            name: As for `prefer`; `*` for every name that has no policy of its own.
+            name: As for `prefer`; `*`, or `default`, for every name that has no policy of its own.
             policy: `first_server`, `last_server`, `newest_version`, `oldest_version`, `server_priority`,
                 `user_preference`, `namespace` or `merge`; None goes back to the default.
             kind: `tool`, `resource` or `prompt`.

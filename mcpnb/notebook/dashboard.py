@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import ServerStatus
-from mcpnb.notebook.board import Moment, board_html, board_text, clock_time
+from mcpnb.notebook.board import Moment, board_html, board_text
 from mcpnb.notebook.cells import PAGE, without_kernel
 from mcpnb.notebook.face import Controls, Face, Panel
+from mcpnb.notebook.happened import clock_time
 from mcpnb.notebook.markup import bundle, escape
 from mcpnb.notebook.pulse import TIMERS, Pulse, Scheduler
 
@@ -36,6 +37,7 @@ _DEEDS: Final[Mapping[str, tuple[str, str]]] = {
     "Reset": ("reset", "takes calls again"),
     "Trip": ("trip", "gets no calls"),
     "Log in": ("login", "waits for you below"),
+    "Log out": ("logout", "is logged out"),
 }
 """What the button in a server's row may be for → the fleet's verb, and what is said when it is done."""
 _OURS: Final[Mapping[str, str]] = {"login": "log_in"}
@@ -98,6 +100,10 @@ class FleetView(Protocol):
 
     def log_in(self, server: str) -> object:
         """Begin a login that the dashboard shows."""
+        ...
+
+    def logout(self, server: str) -> object:
+        """Forget a login, for all servers that share it."""
         ...
 
     def panels(self) -> Sequence[Panel]:

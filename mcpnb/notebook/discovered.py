@@ -46,7 +46,7 @@ async def _asked(
 
 
 async def _approve(proposal: Proposal) -> bool:
-    foot = "It is a program that somebody else has written. Only y runs it."
+    foot = "It is a program that somebody else has written. It runs only if you agree."
     return await _asked(proposal.server, str(proposal), foot) is not None
 
 

@@ -15,9 +15,11 @@ from mcpnb.notebook.aggregates import aggregate_bundle
 from mcpnb.notebook.cards import card, head, introduce
 from mcpnb.notebook.directories import backends_html, backends_text
 from mcpnb.notebook.explain import explanation_bundle, reasons_html
-from mcpnb.notebook.login.words import login_lines, logins_text
+from mcpnb.notebook.login.row import logins_of, needing
+from mcpnb.notebook.login.words import logins_text
 from mcpnb.notebook.markup import (
     bundle,
+    compact,
     duration,
     escape,
     name,
@@ -46,8 +48,8 @@ def fleet_html(
     directories: Sequence[BackendStatus] = (), logins: Sequence[LoginRow] = (), now: float = 0.0,
 ) -> str:  # fmt: skip
     """The servers' table with what is wrong with those that are down, and where they are discovered."""
-    known = login_lines(logins, now)
-    rows = [table.static_row(status, SERVERS, known.get(status.server, "")) for status in statuses]
+    known = logins_of(statuses, logins, now)
+    rows = [table.static_row(s, SERVERS, known.get(s.server, table.NO_LOGIN)) for s in statuses]
     shown = html_table(table.STATIC_COLUMNS, rows, caption="Servers", row_heads=True, kind="mcpnb-servers")
     pills = (escape(table.summary(statuses)), f"strategy {escape(strategy)}" if strategy else "")
     return card(head(name(title), pills), shown, table.troubles(statuses), backends_html(directories))
@@ -60,7 +62,8 @@ def fleet_text(
     """The same for viewers without HTML."""
     how = f", strategy {strategy}" if strategy else ""
     top = f"{visible(title)}: {table.summary(statuses)}{how}"
-    below = (table.servers_text(statuses), logins_text(logins, now), backends_text(directories))
+    shown = table.servers_text(statuses, needing(statuses, logins))
+    below = (shown, logins_text(logins, now), backends_text(directories))
     return "\n".join(filter(None, (top, *below)))
 
 
@@ -106,9 +109,27 @@ def _answer(result: Result) -> Iterable[str]:
     value, blocks = result.value, result.content
     if not isinstance(value, str) or all(block.type == "text" for block in blocks):
         yield _value(value, _mime(result))
-        blocks = [block for block in blocks if block.type != "text"]
+        blocks = _beside(result)
     for block in blocks:
         yield _wrapped(text_html(block.text) if block.type == "text" else block_html(block))
+
+
+def _beside(result: Result) -> list[Any]:
+    """What stands beside a value: no text that is the value once more, as JSON or part by part."""
+    value, blocks = result.value, result.content
+    structured = getattr(getattr(result, "raw", None), "structured_content", None)
+    known: set[str] = set()
+    if structured is not None and any(block.type == "text" for block in blocks):
+        parts: Any = (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        )
+        known = {part.strip() if isinstance(part, str) else compact(part) for part in parts}
+
+    def is_new(text: str) -> bool:
+        told = text.strip()
+        return structured is not None and bool(told) and told[0] not in "{[" and told not in known
+
+    return [block for block in blocks if block.type != "text" or is_new(block.text)]
 
 
 def _value(value: object, mime: str | None) -> str:
@@ -137,11 +158,14 @@ def result_text(result: Result) -> str:
     """The same for viewers without HTML."""
     state = "ok" if result.ok else "tool error"
     attempts = f", {result.attempts} attempts" if result.attempts > 1 else ""
-    beside = " ".join(filter(None, map(block_text, result.content)))
+    blocks = result.content if isinstance(result.value, str) else _beside(result)
+    beside = " ".join(filter(None, map(block_text, blocks)))
+    said = [] if isinstance(result.value, str) else [block.text for block in blocks if block.type == "text"]
     head = f"{result.tool} from {result.server}: {state}, {duration(result.latency)}{attempts}"
     lines = [
         visible(head),
         value_text(result.value),
+        *(visible(shorten(text, _TEXT_LIMIT), lines=True) for text in said),
         visible(shorten(beside, _TEXT_LIMIT)),
     ]
     return "\n".join(line for line in lines if line)

@@ -54,12 +54,13 @@ def cdf(log: AttemptLog, ax: Axes | None = None, *, by: str = "server", window: 
         ValueError: For anything else to group by.
     """
     columns = windowed(log, window)
+    sent = len(columns)
     columns = columns.where(answered(columns))
     names, codes = groups(columns, by)
     ax = ax if ax is not None else new_axes()
     titled(ax, f"How fast answers came, by {by}", "latency, ms (logarithmic)", "share of answers, %")
     if not names:
-        say_nothing(ax)
+        say_nothing(ax, sent)
         return ax
     ends: list[float] = []
     for group, name in enumerate(names[:_LINES]):
@@ -81,9 +82,9 @@ def _tick(x: float, _place: int | None) -> str:
 
 
 def _steps(took: Floats) -> tuple[Floats, Floats]:
-    """The line through sorted latencies: at most `_STEPS` points, the first and the last among them."""
+    """The line from 0 through sorted latencies: `_STEPS` of them at most, the first and the last too."""
     places = np.unique(np.linspace(0, len(took) - 1, min(len(took), _STEPS)).astype(np.intp))
-    return took[places], 100 * (places + 1) / len(took)
+    return np.append(took[:1], took[places]), np.append(0.0, 100 * (places + 1) / len(took))
 
 
 def _name_lines(ax: Axes, by: str, names: list[str], medians: list[float]) -> None:
@@ -112,7 +113,7 @@ def heatmap(log: AttemptLog, ax: Axes | None = None, *, window: float | None = N
     ax.grid(visible=False)
     p95 = np.ma.masked_invalid(np.asarray(cut.p95_ms, dtype=float)[:_ROWS])
     if not shown or not p95.count():
-        say_nothing(ax)
+        say_nothing(ax, len(columns))
         return ax
     mesh = ax.imshow(
         p95, aspect="auto", cmap=HEAT, vmin=0, extent=(0, span, len(shown) - 0.5, -0.5),

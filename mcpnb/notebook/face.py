@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from mcpnb.model import ServerStatus
 from mcpnb.notebook import servers
 from mcpnb.notebook.knobs import Knobs
+from mcpnb.notebook.login.row import control, sharers
 from mcpnb.notebook.login.words import OPEN
 from mcpnb.notebook.markup import cut, escape, style
 
@@ -52,8 +53,9 @@ DEEDS: Final[Mapping[str, str]] = {
     "Reset": "Close the circuit breaker of {} and forget what it counted",
     "Trip": "Open the circuit breaker of {}: no calls until it is probed or reset",
     "Log in": "Log in at the authorization server of {}",
+    "Log out": "Forget the login of {}, here and at the authorization server",
 }
-"""What the button in a server's row may be for, and its tooltip."""
+"""What the buttons in a server's row may be for, and their tooltips."""
 
 
 class Face:
@@ -72,7 +74,7 @@ class Face:
 
         self._w = ipywidgets
         self._controls = controls
-        self._buttons: dict[str, Any] = {}
+        self._buttons: dict[_Spot, Any] = {}
         self._body = self._place()
         self._trouble, self._code = self._place(), self._place()
         self._lines: Sequence[str] = ()
@@ -83,7 +85,7 @@ class Face:
         self._style = ipywidgets.HTML(style(), layout=self._layout(display="none"))
         self._panels = [(panel, self._panel(panel)) for panel in panels]
         more = [box for _, box in self._panels]
-        above = [self._style, self._box(bar, "mcpnb-bar"), self._body, self._acts]
+        above = [self._style, self._box(bar, "mcpnb-controls"), self._body, self._acts]
         parts = [*above, self._trouble, self._code, self._knobs.panel, *more]
         self.root = self._box(parts, "mcpnb-live")
         self._watch_pages()
@@ -129,27 +131,29 @@ class Face:
         self, strategy: str, statuses: Sequence[ServerStatus], logins: Sequence[LoginRow] = ()
     ) -> None:
         """Bring the controls in line with the fleet. Sends nothing when they are."""
-        logged = {row.server: row.state for row in logins}
         self._knobs.follow(strategy)
         self._follow_panels()
+        logged, shared = {row.server: row.state for row in logins}, sharers(logins)
         compact = len(statuses) > servers.LONG
         row = servers.COMPACT_ROW if compact else servers.ROW
         shown: list[Any] = []
         for place, status in enumerate(statuses):
-            deed = _deed(status, logged.get(status.server, ""), compact=compact)
-            if deed:
-                top = _FIRST_ROW + place * row + (row - _BUTTON) // 2
-                shown.append(self._placed(status.server, deed, top))
+            top = _FIRST_ROW + place * row + (row - _BUTTON) // 2
+            for second, deed in enumerate(_deeds(status, logged.get(status.server, ""), compact=compact)):
+                if deed:
+                    whom = shared.get(status.server, status.server) if second else status.server
+                    shown.append(self._placed(_Spot(status.server, bool(second)), deed, whom, top))
         if tuple(shown) != self._acts.children:
             self._acts.children = tuple(shown)
 
-    def _placed(self, server: str, deed: str, top: int) -> Any:
-        """The button in a server's row."""
-        button = self._buttons.get(server)
+    def _placed(self, spot: _Spot, deed: str, whom: str, top: int) -> Any:
+        """A button in a server's row."""
+        button = self._buttons.get(spot)
         if button is None:
-            button = self._buttons[server] = self._button(server, deed)
-        if button.description != deed:
-            button.description, button.tooltip = deed, DEEDS[deed].format(server)
+            button = self._buttons[spot] = self._button(spot)
+        tooltip = DEEDS[deed].format(whom)
+        if (deed, tooltip) != (button.description, button.tooltip):
+            button.description, button.tooltip = deed, tooltip
         button.layout.top = f"{top}px"
         return button
 
@@ -202,7 +206,7 @@ class Face:
         button = self._w.ToggleButton(
             description="Pause",
             tooltip="Stand still, to read or to copy; calls go on",
-            layout=self._layout(width="72px"),
+            layout=self._layout(width="64px"),
         )
 
         def toggled(change: Mapping[str, Any]) -> None:
@@ -216,21 +220,20 @@ class Face:
         button = self._w.ToggleButton(
             description="As code",
             tooltip="Show the lines that do in a cell what was done here",
-            layout=self._layout(width="78px"),
+            layout=self._layout(width="70px"),
         )
 
         button.observe(lambda _: self.tell(self._lines), "value")  # pyright: ignore[reportUnknownLambdaType]
         return button
 
-    def _button(self, server: str, deed: str) -> Any:
-        button = self._w.Button(
-            description=deed,
-            tooltip=DEEDS[deed].format(server),
-            layout=self._layout(width="92px", height=f"{_BUTTON}px"),
-        )
+    def _button(self, spot: _Spot) -> Any:
+        width = "70px" if spot.second else "84px"
+        button = self._w.Button(layout=self._layout(width=width, height=f"{_BUTTON}px"))
+        if spot.second:
+            button.add_class("mcpnb-second")
 
         def clicked(_: object) -> None:
-            self._controls.act(button, button.description, server)
+            self._controls.act(button, button.description, spot.server)
 
         button.on_click(clicked)
         return button
@@ -249,12 +252,26 @@ def _card(html: str, kind: str = "") -> str:
     return f'<div class="mcpnb"><section class="mcpnb-card {kind}">{html}</section></div>'
 
 
-def _deed(status: ServerStatus, login: str, *, compact: bool) -> str:
-    """What the button in a server's row is for; empty where there is none. Long tables have urgent ones."""
-    if login == "logging_in":
-        return ""  # its card stands below
-    if login in OPEN and not servers.usable(status):
-        return "Log in"
+class _Spot(NamedTuple):
+    """A button's place: in whose row, and whether left of the other."""
+
+    server: str
+    second: bool
+
+
+def _deeds(status: ServerStatus, login: str, *, compact: bool) -> tuple[str, str]:
+    """What the two buttons in a server's row are for; empty where there is none.
+
+    The second one is the login's, unless that is what the server waits for. Long tables have urgent ones.
+    """
+    if not servers.usable(status) and login == "logging_in":
+        return "", ""  # its card stands below
+    if not servers.usable(status) and login in OPEN:
+        return "Log in", ""
+    return _deed(status, compact=compact), "" if compact else control(login)
+
+
+def _deed(status: ServerStatus, *, compact: bool) -> str:
     if not servers.usable(status):
         return "" if status.state == "draining" else "Reconnect"
     if status.breaker in {"open", "half_open"}:

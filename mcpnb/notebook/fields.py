@@ -81,6 +81,9 @@ class Field:
     """What was read, its references followed."""
     depth: int = 0
     """How many fields it stands in."""
+    above: float | None = None
+    """What a number is greater than, where that is no bound that it may have itself."""
+    below: float | None = None
 
     @property
     def secret(self) -> bool:
@@ -116,7 +119,7 @@ class Field:
             return self.place(value) is not None
         if isinstance(value, list) and self.kind == "choices":
             return all(self.place(one) is not None for one in value)  # pyright: ignore[reportUnknownVariableType] - of whatever
-        return not (isinstance(value, str) and len(value) > _FILLED_IN)
+        return not (isinstance(value, str | list | dict) and len(str(value)) > _FILLED_IN)  # pyright: ignore[reportUnknownArgumentType] - of whatever
 
     def place(self, value: Any) -> int | None:
         """Which of the choices it is. Other than in Python, 1 is not True."""
@@ -154,11 +157,21 @@ class Field:
             measured = len(value)  # pyright: ignore[reportUnknownArgumentType] - of whatever
         low = self.least is not None and measured is not None and measured < self.least
         high = self.most is not None and measured is not None and measured > self.most
-        if low or high or not self._formatted(value):
+        if low or high or self._beyond(measured) or not self._formatted(value):
             raise ValueError(f"this needs {self.hint}")
         return value
 
+    def _beyond(self, number: float | None) -> bool:
+        """Whether a number is none of those between the bounds that are out of bounds themselves."""
+        low = self.above is not None and number is not None and number <= self.above
+        return low or (self.below is not None and number is not None and number >= self.below)
+
     def _bounds(self) -> str:
+        ends = (("above", self.above), ("below", self.below))
+        open_ = [f"{word} {end:g}" for word, end in ends if end is not None]
+        return ", ".join(filter(None, (self._closed_bounds(), *open_)))
+
+    def _closed_bounds(self) -> str:
         unit = {"text": " characters", "choices": " of them", "list": " items"}.get(self.kind, "")
         if self.least is not None and self.most is not None:
             return f"{self.least:g} to {self.most:g}{unit}"
@@ -205,8 +218,8 @@ class Field:
                 date.fromisoformat(value)
             elif self.format == "date-time":
                 datetime.fromisoformat(value)
+            elif self.format == "uri":
+                return bool(urlsplit(value).scheme)
         except ValueError:
             return False
-        if self.format == "uri":
-            return bool(urlsplit(value).scheme)
         return self.format != "email" or _EMAIL.fullmatch(value) is not None

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from weakref import WeakSet
 
 from mcpnb.client import CallView, MultiServerClient
+from mcpnb.client.call_options import showing_options
 from mcpnb.discovery import Backend
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import Event, ServerStatus
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from mcpnb.notebook.discovered import Registered
     from mcpnb.notebook.forms import ToolForm
     from mcpnb.notebook.plots import Plots
+    from mcpnb.routing.strategies import Strategy, StrategySpec
 
 T = TypeVar("T")
 
@@ -57,7 +60,16 @@ _alive: set[int] = set()
 """Fleets that need the portal, those included that are just connecting."""
 
 
-def connect(source: Any, *, name: str | None = None, wait: bool = True, **options: Any) -> Fleet:
+def connect(
+    source: Any,
+    *,
+    replicas: bool | Sequence[Sequence[str]] | None = None,
+    strategy: str | Strategy | type[Strategy] | StrategySpec = "p2c",
+    timeout: float | None = 30.0,
+    name: str | None = None,
+    wait: bool = True,
+    **options: Any,
+) -> Fleet:
     """Connect to MCP servers and get a `Fleet`.
 
     Running the same cell again closes the fleet it made before instead of leaking it.
@@ -65,16 +77,18 @@ def connect(source: Any, *, name: str | None = None, wait: bool = True, **option
     Args:
         source: A config file, a URL, a command (list of str), an in-process server object, a dict
             `{name: any of these}`, or a list of these; anything of `mcpnb.discovery`, alone or among them.
+        replicas: Which servers stand in for each other: True for all, or groups of names.
+        strategy: A routing strategy by name, or an object.
+        timeout: Seconds for a whole call, retries included; None waits for ever.
         name: What to call the fleet; it also replaces an open fleet of that name.
         wait: Return when each server is up or has said why not; else at once.
-        options: `replicas=`, `strategy=`, `timeout=` (seconds), `seed=`, `connect_timeout=` (seconds),
-            `cache=` (True, seconds or a `CachePolicy`: keep what tools that only read answer); protections:
-            `breaker=`, `retry=`, `hedge=`, `panic=`, `outlier=`, `queue=`; where calls come from: `home=`,
-            `distances=`; who answers what servers ask: `on_elicit=`, `on_sample=`, `roots=` (a
-            notebook asks its user itself, unless `on_elicit=None`; a call's time stands meanwhile, but see
-            `question_timeout=`); how to log in: `auth=` ("oauth" or a
-            `mcpnb.OAuth`), `tokens=` (where logins are kept), `on_login=` (likewise); and config keys
-            for every server (`region=`, `tags=`, `max_in_flight=`, `connections=`, ...). What names mean that
+        options: `seed=`, `connect_timeout=` (seconds), `cache=` (True, seconds or a `CachePolicy`: keep what
+            tools that only read answer); protections: `breaker=`, `retry=`, `hedge=`, `panic=`, `outlier=`,
+            `queue=`; where calls come from: `home=`, `distances=`; who answers what servers ask:
+            `on_elicit=`, `on_sample=`, `roots=` (a notebook asks its user itself, unless `on_elicit=None`; a
+            call's time stands meanwhile, but see `question_timeout=`); how to log in: `auth=` ("oauth" or a
+            `mcpnb.OAuth`), `tokens=` (where logins are kept), `on_login=` (likewise); and config keys for
+            every server (`region=`, `tags=`, `max_in_flight=`, `connections=`, ...). What names mean that
             several servers have: `policy=`, `choices=` (a file that `save` wrote); `pin=` (a file: refuse
             tools that changed).
             `mcpnb.MultiServerClient` documents each.
@@ -83,7 +97,8 @@ def connect(source: Any, *, name: str | None = None, wait: bool = True, **option
         ConfigError: The configuration cannot work; names file, server, key and the fix.
         DiscoveryError: A backend of discovery that cannot be used at all.
     """
-    return Fleet(source, name=name, wait=wait, **options)
+    chosen = {"replicas": replicas, "strategy": strategy, "timeout": timeout, **options}
+    return Fleet(source, name=name, wait=wait, **chosen)
 
 
 def current() -> Fleet | None:
@@ -134,6 +149,7 @@ class _Verbs:
 
         Raises:
             ToolNotFound: No server offers it; suggests near names.
+            ArgumentError: No field can hold an argument that is given here.
         """
         from mcpnb.notebook.forms import ToolForm  # noqa: PLC0415 - ipywidgets are loaded when first needed
         from mcpnb.notebook.forms.subjects import subject_of  # noqa: PLC0415 - as above
@@ -301,6 +317,9 @@ class AsyncVerbs:
     def __init__(self, verbs: _Verbs) -> None:
         self._verbs = verbs
 
+    def __repr__(self) -> str:
+        return f"<AsyncVerbs of {self._verbs!r}>"
+
     async def call(self, tool: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Result:
         """See `Fleet.call`."""
         return await awaited(tool, self._verbs.routed, tool, arguments, named)
@@ -338,6 +357,7 @@ class View(_Verbs):
         self.tool = Tools(self, view.catalog)
         """As `Fleet.tool`, under these options."""
 
+    @showing_options
     def options(self, **changes: Any) -> View:
         """A view with further options."""
         return View(self._view.options(**changes), _heard(changes, self._heard))
@@ -393,6 +413,7 @@ class Fleet(_Verbs, ConflictVerbs, LoginVerbs):
 
     # -- call options and strategies
 
+    @showing_options
     def options(self, **changes: Any) -> View:
         """The same verbs with other call options, so that they never collide with a tool's arguments.
 
@@ -710,11 +731,15 @@ class Fleet(_Verbs, ConflictVerbs, LoginVerbs):
             return
         self._closed = True
         self._unregister()
-        for shown in [*self._dashboards, *self._forms]:  # first: each leaves a last true picture behind
-            shown.close()
-        self._desk.close()
-        for running in self._recordings:
-            running.stop()
+        with ExitStack() as ending:  # from the last to the first, each whatever becomes of the others
+            ending.callback(self._hang_up)
+            for running in self._recordings:
+                ending.callback(running.stop)
+            ending.callback(self._desk.close)
+            for shown in [*self._dashboards, *self._forms]:  # each leaves a last true picture behind
+                ending.callback(shown.close)
+
+    def _hang_up(self) -> None:
         if _fleets.get(self._key) is self:
             del _fleets[self._key]
         try:

@@ -115,7 +115,7 @@ class Knobs:
             min=parameter.minimum,
             max=parameter.maximum,
             step=1 if parameter.whole else 10 ** _digits(parameter),
-            description=parameter.name,
+            description=parameter.label,
             tooltip=f"{parameter.help}; {bounds}",
             continuous_update=False,
             style={"description_width": "initial"},

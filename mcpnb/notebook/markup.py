@@ -16,14 +16,8 @@ from importlib import resources
 from typing import Final, NamedTuple
 
 from mcpnb.notebook.palette import css_variables
+from mcpnb.unseen import visible
 
-# C0 and C1 controls, soft hyphen, zero-width and bidi controls, line separators, lone surrogates, byte
-# order marks, interlinear marks, and the tag block, which can carry instructions that no reader sees.
-# Zero-width joiners stay: emoji and several scripts need them.
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
 LINE_LIMIT: Final = 240
 """Characters of a value that stand on the page before the rest hides in a `<details>`."""
 WHOLE_LIMIT: Final = 100_000
@@ -46,20 +40,6 @@ _HEAD: Final = 40
 _TIP: Final = 1_000
 _DIGITS: Final = 6
 """Digits of a number in a table's cell; all of them are in its tooltip."""
-
-
-def _named(match: re.Match[str]) -> str:
-    return f"⟨U+{ord(match[0]):04X}⟩"
-
-
-def visible(text: str, *, lines: bool = False) -> str:
-    """`text` with control, bidi and zero-width characters shown as marks; line breaks stay if `lines`."""
-    if text.isprintable():  # the common case: nothing unseen in it, and no line breaks either
-        return text
-    text = text.replace("\r\n", "\n")
-    if not lines:
-        text = text.replace("\n", " ⏎ ").replace("\t", " ")
-    return _UNSEEN.sub(_named, text)
 
 
 def escape(text: object, *, lines: bool = False) -> str:
@@ -120,7 +100,7 @@ def _count(value: object) -> str:
 
 
 def tree(value: object, *, depth: int = 0) -> str:
-    """A JSON value as nested lists: two levels open, deeper ones in `<details>`, records as a table."""
+    """A JSON value as nested lists: two levels open, deeper ones in `<details>`, records as tables."""
     members = _members(value)
     if members is None:
         return _scalar(value)
@@ -128,16 +108,14 @@ def tree(value: object, *, depth: int = 0) -> str:
         return f'<span class="mcpnb-dim">{_count(value)}</span>'
     if depth >= _DEPTH:
         return f'<span class="mcpnb-dim">{_count(value)}, too deep to show; Python has the whole value</span>'
-    body = _body(value, members, depth)
-    if depth == 0 or (depth == 1 and len(members) <= 12):
+    columns = record_columns(value)
+    body = records(value, columns) if columns else _body(members, depth)  # type: ignore[arg-type]
+    if depth == 0 or (depth == 1 and (columns or len(members) <= 12)):
         return body
     return f"<details><summary>{_count(value)}</summary>{body}</details>"
 
 
-def _body(value: object, members: Sequence[tuple[str, object]], depth: int) -> str:
-    columns = record_columns(value)
-    if columns:
-        return records(value, columns)  # type: ignore[arg-type]
+def _body(members: Sequence[tuple[str, object]], depth: int) -> str:
     rows = "".join(
         f"<dt>{name(shorten(key, 80))}</dt><dd>{tree(part, depth=depth + 1)}</dd>"
         for key, part in members[:_ITEMS]

@@ -145,8 +145,24 @@ def _size(count: int) -> str:
     return f"{count / 1000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
 
 
+def _is_text(kind: str) -> bool:
+    kind = _plain(kind)
+    return kind.startswith("text/") or kind == "application/json" or kind.endswith("+json")
+
+
+def _decoded(blob: str) -> str | None:
+    """The text that was sent as bytes; None when it is none, or too long for a page."""
+    try:
+        return base64.b64decode(blob, validate=True).decode("utf-8") if len(blob) <= _MEDIA_LIMIT else None
+    except ValueError:  # of base64 and of UTF-8
+        return None
+
+
 def _resource(resource: Any) -> str:
-    text, kind = getattr(resource, "text", None), resource.mime_type or ""
+    kind: str = resource.mime_type or ""
+    text: str | None = getattr(resource, "text", None)
+    if text is None and _is_text(kind):
+        text = _decoded(getattr(resource, "blob", ""))
     if text is not None:
         body = text_html(text, kind)
     else:

@@ -130,8 +130,9 @@ def latency(
         ValueError: For anything else to group by.
     """
     columns = windowed(log, window)
-    names, codes = groups(columns.where(answered(columns)), by)
+    sent = len(columns)
     columns = columns.where(answered(columns))
+    names, codes = groups(columns, by)
     ax = ax if ax is not None else new_axes(height=1.5 + 0.42 * max(min(len(names), _ROWS), 2))
     quantiles = grouped_quantiles(
         codes, columns.latency * 1000, len(names), (0.0, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -139,7 +140,7 @@ def latency(
     counts = np.bincount(codes, minlength=len(names))
     for row, name in enumerate(names[:_ROWS]):
         _latency_row(ax, row, quantiles[row], accent_of(by, name).tone.light)
-    _rows(ax, [f"{name}  ({count(int(n))})" for name, n in zip(names, counts, strict=True)])
+    _rows(ax, [f"{name}  ({count(int(n))})" for name, n in zip(names, counts, strict=True)], sent)
     titled(ax, f"Latency by {by}", "latency, ms")
     _log_scale(ax, quantiles)
     _legend_line(ax, "● p50   | p95   thick: p25 to p75   thin: fastest to p99   (answers)")
@@ -168,7 +169,7 @@ def timeline(log: AttemptLog, ax: Axes | None = None, *, window: float | None = 
     titled(ax, "p95 by server", "seconds since the first call shown", "p95 latency, ms")
     if cut.errors.any():
         _legend_line(ax, "\N{MULTIPLICATION SIGN} attempts that failed")
-    _over_time(ax, span)
+    _over_time(ax, span, len(columns))
     return ax
 
 
@@ -234,7 +235,10 @@ def share(log: AttemptLog, ax: Axes | None = None, *, window: float | None = Non
     filled = totals > 0
     if filled.any():
         tones = [SERVERS.accent(name).tone.light for name in cut.servers]
-        ax.stackplot(x[filled], shares[:, filled], colors=tones, alpha=0.85, edgecolor=CARD, linewidth=0.8)
+        bands, places = shares[:, filled], x[filled]
+        if len(places) == 1:  # a moment has no width of its own
+            bands, places = np.repeat(bands, 2, axis=1), np.array([0.0, span])
+        ax.stackplot(places, bands, colors=tones, alpha=0.85, edgecolor=CARD, linewidth=0.8)
         _band_labels(ax, cut.servers, shares[:, filled][:, -1], cut.count.sum(axis=1))
     else:
         say_nothing(ax)
@@ -280,8 +284,8 @@ def titled(ax: Axes, title: str, x: str, y: str = "", *, pad: float = 12) -> Non
         side.set_visible(False)
 
 
-def _rows(ax: Axes, names: Sequence[str]) -> None:
-    """Names as the rows of the picture, the first on top."""
+def _rows(ax: Axes, names: Sequence[str], sent: int = 0) -> None:
+    """Names as the rows of the picture, the first on top; where there are none, of how many attempts."""
     shown = [visible(name) for name in names[:_ROWS]]
     if len(names) > _ROWS:
         shown[-1] += f"  … {len(names) - _ROWS} more not shown"
@@ -289,15 +293,16 @@ def _rows(ax: Axes, names: Sequence[str]) -> None:
     ax.set_ylim(max(len(shown), 1) - 0.45, -0.55)
     if not names:
         ax.set_yticks([])
-        say_nothing(ax)
+        say_nothing(ax, sent)
 
 
-def say_nothing(ax: Axes) -> None:
-    """Say that there is nothing to draw, instead of axes that measure nothing."""
+def say_nothing(ax: Axes, sent: int = 0) -> None:
+    """Say that there is nothing to draw, instead of axes that measure nothing; `sent` are attempts."""
     ax.set_xticks([])
     ax.set_yticks([])
     ax.grid(visible=False)
-    ax.text(0.5, 0.5, "no calls yet", transform=ax.transAxes, ha="center", va="center", color=SOFT)
+    words = f"none of {count(sent)} attempts was answered" if sent else "no calls yet"
+    ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", color=SOFT)
 
 
 def _legend_line(ax: Axes, text: str) -> None:
@@ -314,7 +319,7 @@ def _log_scale(ax: Axes, quantiles: Floats) -> None:
         ax.set_xlim(0, (float(known.max()) if known.size else 1.0) * 1.16)
 
 
-def _over_time(ax: Axes, span: float) -> None:
+def _over_time(ax: Axes, span: float, sent: int) -> None:
     ax.set_xlim(0, span)
     top = max((float(np.nanmax(line.get_ydata())) for line in ax.lines if _known(line)), default=1.0) or 1.0
     ax.set_ylim(-0.035 * top, top * 1.08)
@@ -325,7 +330,7 @@ def _over_time(ax: Axes, span: float) -> None:
     for (line, _), place in zip(ends, places, strict=True):
         label_beside(ax, place, str(line.get_label()), str(line.get_color()))
     if not ends:
-        say_nothing(ax)
+        say_nothing(ax, sent)
 
 
 def _known(line: Any) -> bool:

@@ -64,8 +64,8 @@ def _getpass() -> Ask:
 
 def _head(question: Elicitation) -> str:
     own: str | None = getattr(question, "foot", None)
-    if own is not None:  # in our own words, and the answer stays here
-        return f"{visible(shorten(question.message, _MESSAGE), lines=True)}\n  {own}"
+    if own is not None:  # in our own words, the answer stays here, and nobody agrees to what he has not seen
+        return f"{visible(question.message, lines=True)}\n  {own}"
     page = (
         ""
         if question.url is None

@@ -113,7 +113,8 @@ def ending(record: AttemptRecord, won: AttemptRecord | None) -> Ending:
 def words(record: AttemptRecord, won: AttemptRecord | None) -> str:
     """The ending with its symbol."""
     how = ending(record, won)
-    return _WORDS.get(how) or str(table.look(table.OUTCOMES, record.outcome))
+    refused = how == "won" and record.outcome != "ok"  # the tool's no is what the call came to
+    return (not refused and _WORDS.get(how)) or str(table.look(table.OUTCOMES, record.outcome))
 
 
 def in_order(e: Explanation) -> list[AttemptRecord]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,7 +18,7 @@ from mcpnb.errors import McpnbError
 from mcpnb.model import Explanation
 from mcpnb.notebook.cards import card, head
 from mcpnb.notebook.face import Panel
-from mcpnb.notebook.markup import bundle, compact, cut, escape, name, shorten
+from mcpnb.notebook.markup import bundle, compact, cut, join, name, shorten
 from mcpnb.notebook.race import strip, strip_text, winner
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ USUAL: Final = ("round_robin", "least_request", "p2c", "peak_ewma")
 """Strategies that run beside the fleet's own unless others are named."""
 _ARGUMENTS: Final = 60
 """Characters of the arguments in a title."""
+_TOOL: Final = 60
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,11 +41,13 @@ class Race:
         tool: Its name.
         arguments: Those of every call.
         explanations: Label of a strategy → why its call went where it went, and how it ended.
+        at: Unix time of its start, for display; 0 where nobody looked.
     """
 
     tool: str
     arguments: Mapping[str, Any]
     explanations: Mapping[str, Explanation]
+    at: float = 0.0
 
     @property
     def winners(self) -> dict[str, str | None]:
@@ -67,10 +71,22 @@ class Race:
 
 def race_card(race: Race) -> str:
     """The strip in a card."""
-    asked = shorten(compact(dict(race.arguments)), _ARGUMENTS) if race.arguments else ""
-    title = f"Race: {name(race.tool)}"
-    pills = (escape(asked), f"{len(race.explanations)} strategies, one call each")
-    return card(head(title, pills), strip(race.explanations, title=f"race of {race.tool}"))
+    return card(head(f"Race: {name(_asked(race))}", _about(race)), _drawn(race))
+
+
+def _asked(race: Race) -> str:
+    """The call as a line of Python would have it, cut."""
+    said = ", ".join(f"{key}={compact(value)}" for key, value in race.arguments.items())
+    return f"{shorten(race.tool, _TOOL)}({shorten(said, _ARGUMENTS)})"
+
+
+def _about(race: Race) -> Sequence[str]:
+    when = time.strftime("at %H:%M:%S", time.localtime(race.at)) if race.at else ""
+    return f"{len(race.explanations)} strategies, one call each", when
+
+
+def _drawn(race: Race) -> str:
+    return strip(race.explanations, title=f"race of {race.tool}")
 
 
 async def run_race(
@@ -90,6 +106,7 @@ async def run_race(
     labelled = _labelled(client, strategies)
     trials = {label: client.trial(choice) for label, choice in labelled.items()}
     explanations: dict[str, Explanation] = {}
+    began = time.time()
     try:
         for label, trial in trials.items():
             finish = await trial.trace(tool, arguments)
@@ -97,7 +114,7 @@ async def run_race(
     finally:
         for trial in trials.values():
             trial.close()
-    return Race(tool, dict(arguments), explanations)
+    return Race(tool, dict(arguments), explanations, began)
 
 
 def require_repeatable(client: MultiServerClient, tool: str, repeatable: bool) -> None:
@@ -226,4 +243,5 @@ class _Track:
         if not isinstance(arguments, dict):
             raise TypeError('arguments are a JSON object, such as {"location": "London"}')
         race = self._fleet.race(self.tool.value, cast("dict[str, Any]", arguments))
-        return strip(race.explanations, title=f"race of {race.tool}")
+        said = f'<b>{name(_asked(race))}</b> <span class="mcpnb-dim">{join(_about(race))}</span>'
+        return f"<p>{said}</p>{_drawn(race)}"

@@ -7,7 +7,7 @@ no figures and keeps no state.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from mcpnb.model import USABLE_STATES, ServerStatus
@@ -98,19 +98,39 @@ class Figures(NamedTuple):
 NOTHING: Final = Figures(0.0, math.nan, math.nan, math.nan)
 
 
-def state_look(status: ServerStatus) -> Look:
+class Login(NamedTuple):
+    """What a server's login puts into its row."""
+
+    needed: bool = False
+    """The server takes no calls until somebody logs in: that is its state then."""
+    line: str = ""
+    """HTML below the state."""
+
+
+NO_LOGIN: Final = Login()
+NEEDS_LOGIN: Final = Look("◌", "needs a login", "warn")
+
+
+def state_look(status: ServerStatus, *, needs_login: bool = False) -> Look:
     """The state, with the time until the next attempt when there is one."""
+    if needs_login:
+        return NEEDS_LOGIN
     shown = look(STATES, status.state)
-    if status.state == "reconnecting" and status.retry_in is not None:
-        seconds = max(math.ceil(status.retry_in), 0)
-        return shown._replace(word=f"{shown.word} · in {seconds} s" if seconds else f"{shown.word} · now")
-    return shown
+    return shown._replace(word=join((shown.word, _again(status))))
+
+
+def _again(status: ServerStatus) -> str:
+    """When the next attempt to reconnect is; empty where none is planned."""
+    if status.state != "reconnecting" or status.retry_in is None:
+        return ""
+    seconds = max(math.ceil(status.retry_in), 0)
+    return f"in {seconds} s" if seconds else "now"
 
 
 def meta(status: ServerStatus) -> str:
-    """Transport, protocol, version and region on one line."""
+    """Transport, region, version and protocol on one line, whose end may be cut."""
     version = f"v{status.version}" if status.version else ""
-    return join((status.transport, status.protocol or "—", version, status.region or ""))
+    return join((status.transport, status.region or "", version, status.protocol or ""))
 
 
 def usable(status: ServerStatus) -> bool:
@@ -123,26 +143,26 @@ def who(status: ServerStatus, palette: Palette, *, compact: bool = False) -> str
     swatch = f'<span class="mcpnb-swatch {palette.accent(status.server).css}" aria-hidden="true"></span>'
     what = escape(meta(status))
     about = "" if compact else f'<span class="mcpnb-small mcpnb-under" title="{what}">{what}</span>'
-    title = f' title="{what}"' if compact else ""
-    return f'<span class="mcpnb-who"{title}>{swatch}{name(status.server)}</span>{about}'
+    title = escape(join((status.server, meta(status)))) if compact else escape(status.server)
+    return f'<span class="mcpnb-who" title="{title}">{swatch}{name(status.server)}</span>{about}'
 
 
-def state_cell(status: ServerStatus, *, compact: bool = False, login: str = "") -> str:
-    """Symbol and word, and below them who is logged in (HTML), else why the server is down."""
-    shown = state_look(status).html
-    if login and not compact:
-        return f"{shown}{login}"
-    if usable(status) or not status.last_error or compact:
+def state_cell(status: ServerStatus, *, compact: bool = False, login: Login = NO_LOGIN) -> str:
+    """Symbol and word, and below them why the server is down, else who is logged in until when."""
+    shown = state_look(status, needs_login=login.needed).html
+    if compact:
         return shown
-    why = escape(status.last_error)
-    return (
-        f'{shown}<span class="mcpnb-small" title="{why}">{escape(shorten(status.last_error, _REASON))}</span>'
-    )
+    if login.needed or usable(status) or not status.last_error:
+        return f"{shown}{login.line}"
+    again = _again(status)
+    word = look(STATES, status.state).html if again else shown
+    why = join((again, status.last_error))
+    return f'{word}<span class="mcpnb-small" title="{escape(why)}">{escape(shorten(why, _REASON))}</span>'
 
 
 def load_cell(status: ServerStatus, palette: Palette) -> str:
     """Calls in flight, as a bar when there is a limit, and how many wait."""
-    waiting = f' <span class="mcpnb-dim">+{status.queued} queued</span>' if status.queued else ""
+    waiting = f'<span class="mcpnb-small">+{status.queued} queued</span>' if status.queued else ""
     if not status.max_in_flight:
         return f"{status.in_flight}{waiting}"
     words = f"{status.in_flight} of {status.max_in_flight} calls in flight"
@@ -177,9 +197,10 @@ STATIC_COLUMNS: Final = (*_COLUMNS, Column("Calls", numeric=True), *_LATENCIES, 
 
 
 def live_row(
-    status: ServerStatus, figures: Figures, palette: Palette, *, compact: bool = False, login: str = ""
-) -> list[str]:
-    """The cells of `LIVE_COLUMNS`; `login` is HTML for the second line of its state."""
+    status: ServerStatus, figures: Figures, palette: Palette, *, compact: bool = False,
+    login: Login = NO_LOGIN,
+) -> list[str]:  # fmt: skip
+    """The cells of `LIVE_COLUMNS`."""
     words = f"p95 of {status.server} over the window, now {number(figures.p95_ms, 2)} ms"
     return [
         who(status, palette, compact=compact),
@@ -194,11 +215,11 @@ def live_row(
     ]
 
 
-def static_row(status: ServerStatus, palette: Palette, login: str = "") -> list[str]:
-    """The cells of `STATIC_COLUMNS`; `login` as for a live one."""
+def static_row(status: ServerStatus, palette: Palette, login: Login = NO_LOGIN) -> list[str]:
+    """The cells of `STATIC_COLUMNS`."""
     return [
         who(status, palette),
-        f"{state_look(status).html}{login}",
+        f"{state_look(status, needs_login=login.needed).html}{login.line}",
         load_cell(status, palette),
         count(status.calls),
         number(status.p50_ms, 2),
@@ -252,12 +273,13 @@ def text_table(
     )
 
 
-def servers_text(statuses: Sequence[ServerStatus]) -> str:
-    """The table for viewers without HTML."""
+def servers_text(statuses: Sequence[ServerStatus], needing: Container[str] = ()) -> str:
+    """The table for viewers without HTML; `needing` are servers that wait for a login."""
     heads = ("server", "state", "transport", "calls", "p50 ms", "p95 ms", "errors", "breaker", "last error")
     rows = [
         (
-            s.server, str(state_look(s)), s.transport, str(s.calls), number(s.p50_ms, 2), number(s.p95_ms, 2),
+            s.server, str(state_look(s, needs_login=s.server in needing)), s.transport, str(s.calls),
+            number(s.p50_ms, 2), number(s.p95_ms, 2),
             percent(s.error_rate if s.calls else math.nan), str(look(BREAKERS, s.breaker)),
             "" if usable(s) else shorten(s.last_error or "", 100),
         )

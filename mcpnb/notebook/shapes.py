@@ -6,6 +6,7 @@ a schema is and never raises: what is no plain part takes JSON. Whether a value 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -31,7 +32,7 @@ _HOPS: Final = 16
 """References that lead to references."""
 _MEMBERS: Final = 60
 """Fields of one object; others go into a JSON text."""
-_CHOICES: Final = 300
+_CHOICES: Final = 1_000
 """Values of a menu; an enumeration of more takes what is typed."""
 _ENDLESS: Final = 1e300
 """What a number beyond means is no bound that a person could meet."""
@@ -65,12 +66,15 @@ class Shapes:
         known = [(str(name), about) for name, about in properties if about is not False][:_MEMBERS]
         return tuple(self._field(name, about, name in needed, field.depth + 1) for name, about in known)
 
-    def more(self, field: Field) -> Field | None:
-        """A field for what an object may have beyond its members; None when that is not to be expected."""
+    def more(self, field: Field, *, there: bool = False) -> Field | None:
+        """A field for what an object may have beyond its members; None when that is not to be expected.
+
+        With `there` it has something, and there is one unless the schema forbids it.
+        """
         crowded = len(mapping(field.schema.get("properties"))) > _MEMBERS
         rest = field.schema.get("additionalProperties")
         stated = rest is True or mapping(rest) or mapping(field.schema.get("patternProperties"))
-        if not crowded and not stated:
+        if not crowded and not stated and not (there and rest is not False):
             return None
         said = "Further fields, as a JSON object."
         return Field("", "others", "json", description=said, depth=field.depth + 1)
@@ -99,7 +103,7 @@ class Shapes:
         about, nullable = _without_null(self._read(mapping(part)))
         about = self._read(about)
         kind, choices = self._kind(about, depth)
-        low, high = _BOUNDS.get(kind, ("", ""))
+        least, most, above, below = _bounds(kind, about)
         title = str(about.get("title") or name) if self._titled else name or str(about.get("title") or "")
         return Field(
             name,
@@ -110,14 +114,16 @@ class Shapes:
             str(about.get("description") or ""),
             str(about.get("format") or ""),
             choices,
-            _number(about.get(low)),
-            _number(about.get(high)),
+            least,
+            most,
             nullable,
             _number(about.get("multipleOf")),
             kind == "text" and _is_long(about),
             tuple(text for text in sequence(about.get("examples")) if isinstance(text, str))[:_EXAMPLES],
             about,
             depth,
+            above,
+            below,
         )
 
     def _kind(self, about: Mapping[str, object], depth: int) -> tuple[Kind, tuple[Choice, ...]]:
@@ -130,6 +136,8 @@ class Shapes:
             return "choices", choices
         if not self._plain and depth <= _DEPTH and (nested := _nested(about)):
             return nested, ()
+        if kind is None and _all_texts(about.get("enum")):
+            return "text", ()
         return _KINDS.get(kind, "json") if isinstance(kind, str) else "json", ()
 
     def _read(self, about: Mapping[str, object]) -> Mapping[str, object]:
@@ -238,6 +246,32 @@ def _choices(about: Mapping[str, object]) -> tuple[Choice, ...]:
     if not titled or len(titled) > _CHOICES or not all("const" in one for one in titled):
         return ()
     return tuple(Choice(str(one.get("title") or one["const"]), one["const"]) for one in titled)
+
+
+def _bounds(
+    kind: Kind, about: Mapping[str, object]
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """The least and the most that fits, and what it is above and below where no number is next to that."""
+    low, high = (_number(about.get(key)) for key in _BOUNDS.get(kind, ("", "")))
+    if kind not in {"number", "integer"}:
+        return low, high, None, None
+    above, below = _number(about.get("exclusiveMinimum")), _number(about.get("exclusiveMaximum"))
+    if about.get("exclusiveMinimum") is True:  # as JSON Schema had it until draft 4
+        low, above = None, low
+    if about.get("exclusiveMaximum") is True:
+        high, below = None, high
+    if kind == "number":
+        return low, high, above, below
+    lows = [math.ceil(low)] if low is not None else []
+    highs = [math.floor(high)] if high is not None else []
+    lows += [math.floor(above) + 1] if above is not None else []
+    highs += [math.ceil(below) - 1] if below is not None else []
+    return max(lows, default=None), min(highs, default=None), None, None
+
+
+def _all_texts(values: object) -> bool:
+    known = sequence(values)
+    return bool(known) and all(isinstance(value, str) for value in known)
 
 
 def _is_long(about: Mapping[str, object]) -> bool:

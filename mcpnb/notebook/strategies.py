@@ -15,7 +15,7 @@ def strategies() -> pd.DataFrame:
 
     Columns: `help` in one line; `aliases`; `looks_at`, what it compares, with the unit; `parameters`, a tuple
     of `Parameter` objects, which read as text and carry what a control needs: `name`, `default`, `minimum`,
-    `maximum`, `whole` (no fractions) and `help`.
+    `maximum`, `unit`, `label` (name and unit), `whole` (no fractions) and `help`.
     """
     import pandas as pd  # noqa: PLC0415 - loaded when first needed
 

@@ -13,25 +13,23 @@ from functools import cache
 from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
-from mcpnb.notebook.markup import duration, escape, number, shorten
+from mcpnb.notebook.marks import Mark, Spot, Words, placed, together
+from mcpnb.notebook.markup import duration, escape, number, shorten, visible
 from mcpnb.notebook.palette import Accent
 
 WIDTH: Final = 590
 """Units of the nested coordinate system from left to right."""
 FINE: Final = 4
 """Units per pixel of its height: whole numbers are short, and a quarter of a pixel is fine enough."""
-LEFT, PLOT, RIGHT = 8.0, 66.5, 75.5
+LEFT, PLOT, RIGHT = 8.0, 64.0, 73.0
 """Percent: where the plot begins, how wide it is, where the direct labels begin."""
 TOP: Final = 34
 """Pixels above the plot, for two rows of the marks' words."""
 BOTTOM: Final = 22
 _LABEL_STEP: Final = 14
-
-
-_WORDS: Final = 34
-"""Characters of a mark's words."""
-_CHARACTER: Final = 0.0195
-"""Their width each as a part of a usual plot: a guess on the wide side, for nothing measures text here."""
+_MARK_ROW: Final = 13
+_NAME: Final = 12
+"""Characters of a name right of the plot."""
 
 
 class Line(NamedTuple):
@@ -41,15 +39,6 @@ class Line(NamedTuple):
     values: Sequence[float]
     accent: Accent | None
     """None is quiet: it stands for many others."""
-
-
-class Mark(NamedTuple):
-    """Something that happened at a place of the time axis."""
-
-    at: float
-    """0 (left) to 1 (right)."""
-    text: str
-    tone: Literal["bad", "warn", "good", "dim"] = "dim"
 
 
 @cache
@@ -117,15 +106,17 @@ def line_chart(
     *,
     title: str,
     start: str,
+    end: str = "now",
     marks: Sequence[Mark] = (),
     height: int = 150,
 ) -> str:
     """Lines from zero up over time, labelled at their ends, with marks on the time axis.
 
     Args:
-        lines: All of one length, the last value being now.
+        lines: All of one length, the last value being the newest.
         title: What is drawn, for readers of the page without eyes on it.
         start: The words at the left end of the time axis.
+        end: Those at its right end.
         marks: What happened when.
         height: Of the plot, in pixels.
     """
@@ -135,9 +126,8 @@ def line_chart(
     )
     grid = "".join(_gridline(top * part, height * (1 - part)) for part in (0, 0.25, 0.5, 0.75, 1))
     labels = [_end(line, top, height) for line in lines]
-    return _chart(
-        title, height, grid + _nested(shapes, height) + _labels(labels, height) + _axis(start, marks, height)
-    )
+    axis = _axis(start, end, marks, height)
+    return _chart(title, height, grid + _nested(shapes, height) + _labels(labels, height) + axis)
 
 
 def _line(line: Line, top: float, height: float) -> str:
@@ -211,42 +201,38 @@ def _labels(labels: Sequence[_Label], height: float) -> str:
 
 
 def _named(label: _Label) -> str:
-    return f'{escape(shorten(label.text, 14))}<tspan class="mcpnb-figure" dx="4">{label.figure}</tspan>'
+    said, whole = shorten(visible(label.text), _NAME), visible(label.text)
+    title = "" if said == whole else f"<title>{escape(whole)}</title>"
+    return f'{title}{escape(said)}<tspan class="mcpnb-figure" dx="4">{label.figure}</tspan>'
 
 
-def _axis(start: str, marks: Sequence[Mark], height: float) -> str:
+def _axis(start: str, end: str, marks: Sequence[Mark], height: float) -> str:
+    """The words at both ends; the marks' lines, and over all of these the words that have room."""
     y = TOP + height + 16
-    ends = place_text(LEFT, y, escape(start)) + place_text(LEFT + PLOT, y, "now", anchor="end")
-    return ends + "".join(_mark(mark, height, level) for mark, level in _levels(marks))
+    ends = place_text(LEFT, y, escape(start)) + place_text(LEFT + PLOT, y, escape(end), anchor="end")
+    spots = list(placed(together(marks)))
+    lines = "".join(_mark_line(spot, height, words) for spot, words in spots)
+    words = "".join(_mark_words(spot, words) for spot, words in spots if words is not None)
+    return ends + lines + words
 
 
-def _levels(marks: Sequence[Mark]) -> Iterable[tuple[Mark, int | None]]:
-    """Marks from the newest to the oldest, each with the row in which its words have room, or None."""
-    free = [2.0, 2.0]
-    for mark in sorted(marks, key=lambda mark: -mark.at):
-        width = min(len(mark.text), _WORDS) * _CHARACTER
-        begin, end = (mark.at - width, mark.at) if _turned(mark) else (mark.at, mark.at + width)
-        level = next((row for row in (0, 1) if end <= free[row]), None)
-        if level is not None:
-            free[level] = begin - 0.02
-        yield mark, level
+def _place(spot: Spot) -> float:
+    return LEFT + PLOT * min(max(spot.at, 0.0), 1.0)
 
 
-def _turned(mark: Mark) -> bool:
-    """Whether the words stand left of the mark, because they would run out of the chart at its right."""
-    return mark.at + len(mark.text) * _CHARACTER > 1.2
-
-
-def _mark(mark: Mark, height: float, level: int | None) -> str:
-    x = LEFT + PLOT * min(max(mark.at, 0.0), 1.0)
-    anchor, shift = ("end", -4) if _turned(mark) else ("start", 4)
-    y = TOP - 8 - 13 * (level or 0)
-    text = escape(shorten(mark.text, _WORDS))
-    words = "" if level is None else place_text(x, y, text, css="", anchor=anchor, dx=shift)
+def _mark_line(spot: Spot, height: float, words: Words | None) -> str:
+    x, top = _place(spot), TOP - 4 if words is None else TOP - 16 - _MARK_ROW * words.row
     return (
-        f'<g class="mcpnb-mark mcpnb-{mark.tone}"><title>{escape(mark.text)}</title>'
-        f'<line x1="{x:.4g}%" x2="{x:.4g}%" y1="{y - 8}" y2="{TOP + height}"/>{words}</g>'
+        f'<g class="mcpnb-mark mcpnb-{spot.tone}"><title>{escape(spot.title)}</title>'
+        f'<line x1="{x:.4g}%" x2="{x:.4g}%" y1="{top}" y2="{TOP + height}"/></g>'
     )
+
+
+def _mark_words(spot: Spot, words: Words) -> str:
+    x, y = _place(spot), TOP - 8 - _MARK_ROW * words.row
+    anchor = "start" if words.side > 0 else "end"
+    said = place_text(x, y, escape(spot.words), css="", anchor=anchor, dx=4 * words.side)
+    return f'<g class="mcpnb-said mcpnb-{spot.tone}">{said}</g>'
 
 
 def _nested(shapes: str, height: float) -> str:
@@ -264,8 +250,9 @@ def _chart(title: str, height: float, body: str) -> str:
 
 
 def share_chart(
-    lines: Sequence[Line], *, title: str, start: str, marks: Sequence[Mark] = (), height: int = 150
-) -> str:
+    lines: Sequence[Line], *, title: str, start: str, end: str = "now", marks: Sequence[Mark] = (),
+    height: int = 150,
+) -> str:  # fmt: skip
     """Counts per bucket as stacked shares of the whole, labelled at the right with the share of now.
 
     A bucket without calls keeps the shares of the one before, drawn as a gap.
@@ -278,9 +265,8 @@ def share_chart(
     grid = "".join(_gridline(100 * part, height * (1 - part)) for part in (0, 0.25, 0.5, 0.75, 1))
     labels = [_band_label(line, band, height) for line, band in zip(lines, bands, strict=True)]
     shown = [label for label in labels if label is not None]
-    return _chart(
-        title, height, grid + _nested(shapes, height) + _labels(shown, height) + _axis(start, marks, height)
-    )
+    axis = _axis(start, end, marks, height)
+    return _chart(title, height, grid + _nested(shapes, height) + _labels(shown, height) + axis)
 
 
 def _stack(counts: Sequence[Sequence[float]]) -> list[tuple[list[float], list[float]]]:
@@ -365,9 +351,11 @@ class Lane(NamedTuple):
 _BAR: Final = 13
 _ROW: Final = 24
 _NOTE: Final = 15
-_NAMES: Final = 17.0
+_NAMES: Final = 23.0
 """Percent of the width kept for the lanes' labels."""
-_TRACK: Final = 46.0
+_LABEL: Final = 18
+"""Characters of a lane's label: what fits there on a narrow page."""
+_TRACK: Final = 40.0
 """Percent of the width that the longest race takes; the rest is for its words."""
 
 
@@ -379,9 +367,8 @@ def race_strip(lanes: Sequence[Lane], *, title: str) -> str:
     longest = max((bar.end for lane in lanes for bar in lane.bars), default=0.0) or 1.0
     top, parts = 2, list[str]()
     for lane in lanes:
-        parts.append(
-            f'<text class="mcpnb-lane" x="0" y="{top + 10.5}">{escape(shorten(lane.label, 24))}</text>'
-        )
+        label = escape(shorten(visible(lane.label), _LABEL))
+        parts.append(f'<text class="mcpnb-lane" x="0" y="{top + 10.5}">{label}</text>')
         parts.append(_bars(lane.bars, longest, top))
         top += (max(sum(map(_ends_row, lane.bars)), 1) - 1) * (_BAR + 4) + _ROW
         if lane.note:

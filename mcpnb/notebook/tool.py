@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpnb.catalog import ToolEntry
@@ -32,6 +33,7 @@ __all__ = ["Namespace", "NoSuchTool", "Tool", "Tools", "entry_of"]
 _OWN: Final = ("arguments", "choices", "form", "gather", "map", "name", "schema", "servers")
 _NAME: Final = 80
 """Characters of a name that can be typed."""
+_GONE: Final = "no server offers it now"
 
 
 class NoSuchTool(ToolNotFound, AttributeError):
@@ -48,6 +50,8 @@ class Tool:
     def __init__(self, fleet: Fleet | View, catalog: Catalog, name: str) -> None:
         entry = entry_of(catalog, name)
         self._fleet, self._catalog, self._name = fleet, catalog, name
+        self._known = catalog.providers(name)
+        """Who offered it when it was last offered."""
         self.__name__ = self.__qualname__ = visible(shorten(name, 200))
         self.__doc__ = docstring(entry)
         self.__signature__ = signature(entry)
@@ -126,16 +130,25 @@ class Tool:
 
     # -- how it looks
 
+    def _offered(self) -> bool:
+        """Whether anybody offers it now, who is kept in mind then."""
+        with suppress(ToolNotFound):
+            self._known = self._catalog.providers(self._name)
+            return True
+        return False
+
     def __repr__(self) -> str:
-        servers = ", ".join(map(visible, self.servers))
-        return f"<Tool {self.__name__}{shorten(str(self.__signature__), 200)} from {servers}>"
+        servers = ", ".join(visible(each.server) for each in self._known) if self._offered() else ""
+        whence = f" from {servers}" if servers else f"; {_GONE}"
+        return f"<Tool {self.__name__}{shorten(str(self.__signature__), 200)}{whence}>"
 
     def __dir__(self) -> Iterable[str]:
         children = [name for name in self.__dict__ if not name.startswith("_")]
         return [*_OWN, *children]
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
-        return tool_bundle(self._name, self._catalog.providers(self._name))
+        gone = not self._offered()
+        return tool_bundle(self._name, self._known, f"As it was: {_GONE}." if gone else "")
 
 
 class Namespace:
@@ -219,14 +232,14 @@ def _grow(tools: Tools, names: Iterable[str]) -> dict[str, Any]:
         steps = name.split(".")
         if not all(map(_can_be_typed, steps)):
             continue
-        here = tree
-        for depth, step in enumerate(steps[:-1], 1):
-            if step not in here:
-                here[step] = Namespace(".".join(steps[:depth]))
-            here = here[step].__dict__
-        taken = here is not tree and hasattr(Tool, steps[-1])  # such as `form`: brackets have it
-        if not taken:
-            here[steps[-1]] = tools[name]
+        here, outer = tree, None
+        for depth, step in enumerate(steps, 1):
+            if isinstance(outer, Tool) and hasattr(Tool, step):  # such as its `form`: brackets have this one
+                break
+            if depth == len(steps):
+                here[step] = tools[name]
+            outer = here.setdefault(step, Namespace(".".join(steps[:depth])))
+            here = outer.__dict__
     return tree
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpnb.notebook.markup import shorten, visible
@@ -48,7 +48,7 @@ def signature(entry: ToolEntry) -> inspect.Signature:
             each.name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD if each.required else inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if each.required else _default(each.has_default, each.default),
-            annotation=_Shown(shorten(visible(each.annotation), _WORDS)),
+            annotation=_Shown(_annotation(each.annotation)),
         )
         for each in known
     ]
@@ -57,8 +57,21 @@ def signature(entry: ToolEntry) -> inspect.Signature:
     return inspect.Signature(made, return_annotation=_Shown("Result"))
 
 
+def _annotation(annotation: str) -> str:
+    """A type, of a long one only its beginning: IPython refuses a signature that breaks off in a bracket."""
+    shown = visible(annotation)
+    return shown if len(shown) <= _WORDS else shorten(shown.partition("[")[0], _WORDS)
+
+
 def _default(stated: bool, value: object) -> _Shown:
-    return _Shown(shorten(visible(repr(value)), _WORDS) if stated else "...")
+    if not stated:
+        return _Shown("...")
+    shown = visible(repr(value))
+    if len(shown) <= _WORDS:
+        return _Shown(shown)
+    if isinstance(value, str):
+        return _Shown(visible(repr(shorten(value, _WORDS // 2))))
+    return _Shown("{...}" if isinstance(value, Mapping) else "[...]")
 
 
 def _free(name: str, known: Iterable[Any]) -> str:

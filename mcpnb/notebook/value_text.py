@@ -21,8 +21,18 @@ def value_text(value: object) -> str:
     columns = record_columns(value)
     if columns:
         return _table(cast("Sequence[Mapping[str, object]]", value), columns)
+    if isinstance(value, Mapping) and (inner := _only_table(cast("Mapping[str, object]", value))):
+        rest = {name: part for name, part in cast("Mapping[str, object]", value).items() if name != inner}
+        above = [visible(shorten(compact(rest), _LIMIT))] if rest else []
+        return "\n".join([*above, f"{shorten(visible(inner), _CELL)}:", value_text(value[inner])])
     shown = value if isinstance(value, str) else compact(value)
     return visible(shorten(shown, _LIMIT), lines=True)
+
+
+def _only_table(value: Mapping[str, object]) -> str | None:
+    """The one field that is a list of records; None when there is none, or more of them."""
+    tables = [name for name, part in value.items() if record_columns(part)]
+    return tables[0] if len(tables) == 1 else None
 
 
 def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:

@@ -19,7 +19,84 @@ fleet.strategy = 'round_robin'
 fleet.profile('weather-3', latency_ms=400)
 traffic = mcpnb.lab.traffic(fleet, rate=20)"""
 
-CELLS = [START, "fleet.dashboard(window=20)"]
+FULL = """\
+import itertools, time
+from mcpnb.auth import LoginRow
+from mcpnb.metrics import AttemptLog, EventLog
+from mcpnb.model import Event, ServerStatus
+from mcpnb.notebook.dashboard import Dashboard
+
+LONG = 'a name that goes on and on until nobody reads it'
+OUT = 'connection refused by 10.20.30.40:8080, as it was the last six times'
+
+class Full:
+    name, strategy, error = 'research assistants', 'peak_ewma(tau=2)', None
+    log, event_log = AttemptLog(), EventLog()
+    def status(self):
+        def row(name, state='connected', **more):
+            usual = {'protocol': '2026-07-28', 'version': '2.1.0', 'region': 'eu-west', 'max_in_flight': 16}
+            return ServerStatus(name, state, 'http', **usual | more)
+        return [
+            row('alpha', in_flight=12, queued=345), row('beta', 'degraded', breaker='half_open'),
+            row(LONG, 'reconnecting', retry_in=25, last_error=OUT, breaker='open'),
+            row('delta', 'failed', last_error=OUT),
+        ]
+    def login_rows(self):
+        ends = time.time() + 7_000
+        issuer, why = 'https://auth.example.com', 'the refresh token has expired'
+        return [LoginRow('alpha', 'logged_in', issuer, 'us', (), ends),
+                LoginRow('delta', 'needs_login', issuer, error=why)]
+    def strategies(self): return {'p2c': 'power of two choices', 'peak_ewma': 'two choices by latency'}
+    def panels(self): return []
+    def reconnect(self, name): pass
+    trip = reset = log_in = logout = reconnect
+
+full, began = Full(), time.time()
+for n, (server, ago) in enumerate(itertools.product(('alpha', 'beta', LONG), range(1, 50))):
+    full.log.append(call=n, attempt=1, started_at=began - ago, tool='t', server=server, strategy='p2c',
+                    outcome='ok', latency=1.2345, queued=0.0, hedge=False, cached=False, size=0, error='')
+for ago, kind, server, what in (
+    (40, 'lab', LONG, 'slowed to 250 ms'), (39, 'lab', 'alpha', 'crashed on purpose'),
+    (21, 'lab', 'beta', 'errors 5 %'), (20, 'strategy', None, 'strategy is peak_ewma now'),
+    (3, 'lab', 'alpha', 'sped up to 20 ms'), (2, 'lab', 'beta', 'restarted'),
+):
+    full.event_log.append(Event(began - ago, kind, server, what))
+Dashboard(full, clock=lambda: began)"""
+"""A dashboard with all that makes cells wide: it is looked at, not used."""
+
+CELLS = [START, "fleet.dashboard(window=20)", FULL]
+
+_CROWDED = """root => {
+  const box = node => node.getBoundingClientRect();
+  const seen = nodes => [...nodes].filter(node => box(node).width > 1);
+  const apart = (a, b) => a.right <= b.left + 0.5 || b.right <= a.left + 0.5 ||
+    a.bottom <= b.top + 0.5 || b.bottom <= a.top + 0.5;
+  const found = [];
+  const table = root.querySelector('.mcpnb-acts'), last = box(table.querySelector('thead th:last-child'));
+  if (table.parentElement.scrollWidth > table.parentElement.clientWidth) found.push('the table is too wide');
+  for (const button of seen(root.querySelectorAll('.mcpnb-act button'))) {
+    if (box(button).left < last.left - 0.5) found.push(`${button.innerText} stands on the cell beside it`);
+    if (button.scrollWidth > button.clientWidth) found.push(`${button.innerText} is cut`);
+  }
+  const head = box(root.querySelector('.mcpnb-head')), bar = box(root.querySelector('.mcpnb-controls'));
+  const pills = seen(root.querySelectorAll('.mcpnb-pill')).filter(pill => box(pill).top < head.bottom);
+  for (const pill of pills) {
+    if (box(pill).right > head.right + 0.5) found.push(`${pill.innerText} is cut`);
+    const wide = {left: bar.left - 8, right: bar.right, top: bar.top, bottom: bar.bottom};
+    if (!apart(box(pill), wide)) found.push(`${pill.innerText} touches the controls`);
+  }
+  if (!pills.length) found.push('no pill is seen');
+  for (const chart of root.querySelectorAll('.mcpnb-chart')) {
+    const words = seen(chart.querySelectorAll('.mcpnb-said text'));
+    words.forEach((a, n) => words.slice(n + 1).forEach(b => {
+      if (!apart(box(a), box(b))) found.push(`${a.textContent} stands on ${b.textContent}`);
+    }));
+  }
+  for (const bar of root.querySelectorAll('rect.mcpnb-bar'))
+    if (box(bar).height > 16) found.push(`a bar of the race is ${box(bar).height} pixels high`);
+  return found;
+}"""
+"""What stands on something else in a dashboard, or is cut where it must not be."""
 
 # What a cell would do, without a cell: the answer is what the code prints.
 _RUN = """async code => {
@@ -76,6 +153,14 @@ def shares(page, strategy: str) -> dict[str, float]:
     return json.loads(page.page.evaluate(_RUN, _SHARES.format(strategy=strategy)))
 
 
+def race(board) -> None:
+    """Have one call raced, by the dashboard's panel."""
+    board.get_by_label("Arguments").fill('{"location": "London"}')
+    board.get_by_role("button", name="Race", exact=True).click()
+    board.get_by_text('weather.current(location="London")').wait_for(timeout=20_000)
+    expect(board.locator("svg.mcpnb-race").last).to_contain_text("✓ won")
+
+
 @pytest.fixture(scope="module")
 def board_page(shared_page):
     """One dashboard for all tests here, with traffic that goes on."""
@@ -114,7 +199,7 @@ def test_a_slider_slows_one_server_and_traffic_moves_away_from_it(dashboard, art
     menu = board.get_by_label("Strategy").first
     choice = menu.locator("option", has_text="peak_ewma")
     menu.select_option(value=choice.get_attribute("value"))
-    tau = board.get_by_label("tau")
+    tau = board.get_by_label("tau, s")
     tau.fill("2")
     tau.press("Enter")
     board.get_by_text("fleet.strategy = 'peak_ewma(tau=2)'").first.wait_for(timeout=15_000)
@@ -129,6 +214,7 @@ def test_a_slider_slows_one_server_and_traffic_moves_away_from_it(dashboard, art
 
     chart = board.locator("svg", has_text="weather-1").last
     expect(chart).not_to_have_text(re.compile(r"weather-1\s*([2-9]\d|100) %"), timeout=15_000)
+    race(board)
     dashboard.shot()
     board.locator(".mcpnb-live").first.screenshot(path=artefacts / f"dashboard-{dashboard.theme}.png")
     assert dashboard.console == []
@@ -146,3 +232,17 @@ def test_the_dashboard_follows_a_crash_and_a_recovery(dashboard):
     lost = "print(int((~fleet.calls.groupby('call').outcome.last().isin(['ok'])).sum()))"
     assert dashboard.page.evaluate(_RUN, lost).strip() == "0"
     assert dashboard.console == []
+
+
+def test_nothing_stands_on_anything_else_at_any_width(board_page):
+    race(board_page.output(1))
+    tall = board_page.page.viewport_size["height"]
+    for width in (1400, 1100, 800):
+        board_page.page.set_viewport_size({"width": width, "height": tall})
+        for number in (1, 2):
+            found = board_page.output(number).locator(".mcpnb-live").first.evaluate(_CROWDED)
+            assert found == [], (width, number)
+        assert board_page.output(2).locator(".mcpnb-said").count() >= 4
+    board_page.page.set_viewport_size({"width": 1100, "height": tall})
+    board_page.shots("full")
+    assert board_page.console == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -15,8 +16,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 EVIL = "<b>notes</b>"
 START = """\
+import time
 import mcpnb
-fleet = mcpnb.connect({servers!r}, auth='oauth', name='company')"""
+fleet = mcpnb.connect({servers!r}, auth='oauth', name='company')
+while 'auth' not in set(fleet.events.kind):
+    time.sleep(0.05)"""
+"""Ends once somebody was asked to log in, so that it is below this cell that he is asked first."""
+
 SAVE = """async () => {
   const {commands, shell} = window.jupyterapp;
   const toggle = '@jupyter-widgets/jupyterlab-manager:saveWidgetState';
@@ -73,6 +79,8 @@ def test_a_person_logs_in_by_link_and_by_paste_and_out(lab_page, lab_server, str
     link = below.get_by_role("link", name="Open the login page at 127.0.0.1")
     link.wait_for(timeout=15_000)
     board.get_by_role("link", name="Open the login page at 127.0.0.1").wait_for(timeout=15_000)
+    states = board.locator(".mcpnb-servers td:nth-child(2)")
+    expect(states.first).to_have_text(re.compile("◌ needs a login.*asked at 127.0.0.1"))
     assert link.get_attribute("target") == "_blank"
     page.page.evaluate(axe)
     outputs = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea-output"
@@ -90,7 +98,13 @@ def test_a_person_logs_in_by_link_and_by_paste_and_out(lab_page, lab_server, str
     assert run(page, "print(fleet.call('notes.where').text)") == "this is notes"
     page.shots("in")
 
-    board.get_by_role("button", name="Log out").first.click()
+    expect(states.last).to_have_text(re.compile("● connected.*✓ logged in for 59 min"))
+    assert run(page, "print(*fleet.servers.state)") == "connected connected"
+    in_rows = board.locator(".mcpnb-act")
+    assert in_rows.get_by_role("button", name="Log out").count() == 2
+    in_rows.get_by_role("button", name="Log out").first.click()
+    in_rows.get_by_role("button", name="Log in").nth(1).wait_for(timeout=15_000)
+    expect(states.last).to_have_text(re.compile("◌ needs a login.*logged out"))
     button = board.get_by_role("button", name="Log in").last
     button.wait_for(timeout=15_000)
     expect(board.get_by_text("logged out").first).to_be_visible()

@@ -167,15 +167,21 @@ def test_raise_stops_at_the_first_error_and_the_error_has_what_was_done(fleet):
     assert frame["outcome"].iloc[-1] == "cancelled"
 
 
-def test_rows_that_break_off_leave_what_was_done(fleet):
-    def rows():
+def test_rows_that_break_off_leave_what_was_done(fleet, tmp_path):
+    def rows(*, whole):
         yield {"n": 3}
         yield {"n": 4}
-        raise OSError("the disk is gone")
+        if not whole:
+            raise OSError("the disk is gone")
+        yield {"n": 5}
 
-    with pytest.raises(mcpnb.MapStopped, match="OSError: the disk is gone") as caught:
-        mapped(fleet, "square", rows(), checkpoint=None)
-    assert len(caught.value.frame) == 2
+    with pytest.raises(mcpnb.MapStopped, match="row 2: OSError: the disk is gone") as caught:
+        mapped(fleet, "square", rows(whole=False), checkpoint=tmp_path / "kept")
+    assert caught.value.row == 2
+    assert caught.value.frame["value"].tolist() == [9, 16]
+    goes_on = mapped(fleet, "square", rows(whole=True), checkpoint=tmp_path / "kept")
+    assert goes_on["value"].tolist() == [9, 16, 25]
+    assert goes_on["latency_ms"].tolist()[:2] == caught.value.frame["latency_ms"].tolist()
 
 
 def test_a_generator_is_pulled_no_further_ahead_than_its_window(fleet, counted):

@@ -13,9 +13,9 @@ from mcp.server.mcpserver import MCPServer
 import mcpnb
 from mcpnb.catalog import Conflict
 from mcpnb.model import Event
-from mcpnb.notebook.board import _detail
 from mcpnb.notebook.conflicts import OpenConflict, _Board, conflicts_panel
 from mcpnb.notebook.face import Controls, Face
+from mcpnb.notebook.happened import _detail
 from mcpnb.notebook.servers import Look
 
 

@@ -15,8 +15,9 @@ from comm.base_comm import BaseComm
 from mcpnb.auth import LoginRow
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import Event, ServerStatus
-from mcpnb.notebook.board import board_html, marks_of
+from mcpnb.notebook.board import board_html
 from mcpnb.notebook.dashboard import Dashboard, Panel
+from mcpnb.notebook.happened import marks_of
 from mcpnb.notebook.pulse import Pulse, TimerThread
 
 NOON = 1_800_000_000.0
@@ -35,6 +36,7 @@ class FakeFleet:
         self.asked: list[str] = []
         self.extra: list[Panel] = []
         self.logins: list[LoginRow] = []
+        self.in_flight = 0
         self._calls = itertools.count(1)
 
     @property
@@ -54,6 +56,7 @@ class FakeFleet:
                 "reconnecting" if name in self.down else "connected",
                 "http",
                 last_error="gone",
+                in_flight=self.in_flight,
                 breaker=self.breakers.get(name, "off"),
             )
             for name in ("alpha", "beta", "gamma")
@@ -79,6 +82,9 @@ class FakeFleet:
 
     def log_in(self, name: str) -> None:
         self.asked.append(f"log in {name}")
+
+    def logout(self, name: str) -> None:
+        self.asked.append(f"log out {name}")
 
     def panels(self) -> list[Panel]:
         return self.extra
@@ -192,6 +198,64 @@ def test_nothing_is_sent_when_nothing_changed(
     assert wire == []
 
 
+def test_once_traffic_has_ended_the_picture_settles_and_nothing_is_sent(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
+) -> None:
+    shown(fleet, hand)
+    for _ in range(80):
+        fleet.call("alpha", NOON + hand.now, 0.05)
+        hand.advance(0.25)
+    hand.advance(3)
+    assert "0 calls/s" in boards(wire)[-1]
+    assert re.search(r"1 min up to \d\d:\d\d:\d\d", boards(wire)[-1])
+    assert ">now<" not in boards(wire)[-1]
+    wire.clear()
+    hand.advance(50)
+    assert wire == []
+    hand.advance(20)
+    assert len(wire) == 1  # the last call has left the window
+    assert "no calls in this time" in boards(wire)[-1]
+    wire.clear()
+    hand.advance(60)
+    assert wire == []
+
+
+def test_a_pause_between_rare_calls_is_no_end_of_traffic(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
+) -> None:
+    shown(fleet, hand)
+    for _ in range(4):
+        fleet.call("alpha", NOON + hand.now, 0.05)
+        hand.advance(3)
+        assert "last 1 min" in boards(wire)[-1]
+        assert ">now<" in boards(wire)[-1]
+
+
+def test_while_calls_are_in_flight_time_goes_on(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
+) -> None:
+    shown(fleet, hand)
+    fleet.call("alpha", NOON + hand.now, 0.05)
+    fleet.in_flight = 1
+    hand.advance(30)
+    wire.clear()
+    hand.advance(10)
+    assert len(boards(wire)) >= 9
+    assert "last 1 min" in boards(wire)[-1]
+
+
+def test_traffic_that_comes_back_is_shown_at_once(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
+) -> None:
+    shown(fleet, hand)
+    fleet.call("alpha", NOON + hand.now, 0.05)
+    hand.advance(30)
+    wire.clear()
+    fleet.call("beta", NOON + hand.now, 0.05)
+    hand.advance(0.3)
+    assert "last 1 min" in boards(wire)[-1]
+
+
 def test_busy_traffic_is_shown_four_times_a_second(
     fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
 ) -> None:
@@ -301,10 +365,79 @@ def test_a_server_that_waits_for_a_login_has_a_button_for_it_and_others_have_the
     board = shown(fleet, hand)
     log_in, reconnect = controls(board)._acts.children
     assert (log_in.description, reconnect.description) == ("Log in", "Reconnect")
-    assert "login needed" in controls(board)._body.value
+    body = controls(board)._body.value
+    assert body.count("◌</span> needs a login</span>") == 2
+    assert body.count("reconnecting") == 1
     log_in.click()
     assert fleet.asked == ["log in alpha"]
     assert "fleet.login(&#x27;alpha&#x27;)" in controls(board)._body.value
+
+
+def test_a_row_says_who_is_logged_in_until_when_and_logs_out_all_that_share_the_login(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
+) -> None:
+    fleet.breakers = {"alpha": "closed", "beta": "closed", "gamma": "closed"}
+    board = shown(fleet, hand)
+    assert "mcpnb-two" not in controls(board)._body.value
+    shared = {"issuer": "https://auth.example.com", "client": "us", "expires_at": NOON + 3_150}
+    fleet.logins = [
+        LoginRow("alpha", "logged_in", **shared), LoginRow("beta", "logged_in", **shared),
+        LoginRow("gamma", "static"),
+    ]  # fmt: skip
+    hand.advance(0.3)
+    body = controls(board)._body.value
+    assert body.count("logged in for 52 min") == 2
+    assert re.search(r'title="at https://auth.example.com · until \d\d:\d\d"', body)
+    assert "mcpnb-two" in body
+    buttons = controls(board)._acts.children
+    assert [b.description for b in buttons] == ["Trip", "Log out", "Trip", "Log out", "Trip"]
+    assert buttons[1].tooltip == "Forget the login of alpha and beta, here and at the authorization server"
+    assert buttons[0].layout.top == buttons[1].layout.top
+    buttons[1].click()
+    assert fleet.asked == ["log out alpha"]
+    assert "fleet.logout(&#x27;alpha&#x27;)" in controls(board)._body.value
+
+
+@pytest.mark.parametrize(
+    ("state", "login", "needs", "deeds"),
+    [
+        ("failed", LoginRow("a", "needs_login", "https://x"), True, ["Log in"]),
+        ("failed", LoginRow("a", "logging_in", "https://x"), True, []),
+        ("failed", LoginRow("a", "logged_out", "https://x"), True, ["Log in"]),
+        ("failed", LoginRow("a", "logged_out"), False, ["Log in"]),
+        ("failed", LoginRow("a", "logged_in", "https://x"), False, ["Reconnect", "Log out"]),
+        ("failed", LoginRow("a", "static"), False, ["Reconnect"]),
+        ("draining", LoginRow("a", "needs_login", "https://x"), False, ["Log in"]),
+        ("connected", LoginRow("a", "needs_login", "https://x"), False, ["Trip", "Log in"]),
+        ("connected", LoginRow("a", "logging_in", "https://x"), False, ["Trip"]),
+        ("connected", LoginRow("a", "none"), False, ["Trip"]),
+    ],
+)
+def test_only_a_server_that_takes_no_calls_for_want_of_a_login_needs_one(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]], state: Any, login: LoginRow, needs: bool,
+    deeds: list[str],
+) -> None:  # fmt: skip
+    status = ServerStatus("a", state, "http", last_error="<404>")
+    fleet.status = lambda: [status]  # type: ignore[method-assign]
+    fleet.logins = [login]
+    board = shown(fleet, hand)
+    waits = '<span class="mcpnb-state mcpnb-warn"><span aria-hidden="true">◌</span> needs a login</span>'
+    assert (waits in controls(board)._body.value) is needs
+    assert ("&lt;404&gt;" in controls(board)._body.value) is (state != "connected" and not needs)
+    assert [button.description for button in controls(board)._acts.children] == deeds
+
+
+def test_a_long_table_has_the_urgent_buttons_of_logins_only(
+    fleet: FakeFleet, hand: Hand, wire: list[dict[str, Any]]
+) -> None:
+    names = [f"s{n:02}" for n in range(20)]
+    fleet.status = lambda: [  # type: ignore[method-assign]
+        ServerStatus(n, "failed" if n == "s03" else "connected", "http") for n in names
+    ]
+    fleet.logins = [LoginRow(n, "needs_login" if n == "s03" else "logged_in", "https://x") for n in names]
+    board = shown(fleet, hand)
+    assert [button.description for button in controls(board)._acts.children] == ["Log in"]
+    assert "mcpnb-two" not in controls(board)._body.value
 
 
 def test_choosing_a_strategy_sets_it_and_shows_the_code(
@@ -363,7 +496,7 @@ def test_the_window_changes_what_charts_cover(
     assert "no calls in this time" in controls(board)._body.value
     menu = next(w for w in controls(board).root.children[1].children if w.description == "Window")
     menu.value = 300.0
-    assert "last 5 min" in controls(board)._body.value
+    assert "5 min up to" in controls(board)._body.value
     assert "no calls in this time" not in controls(board)._body.value
 
 
@@ -418,6 +551,7 @@ def test_the_strategys_parameters_have_boxes_that_act(
     fleet.strategy = "latency(tau=3)"
     board.refresh()
     epsilon, tau = controls(board)._knobs._boxes.children
+    assert tau.description == "tau, s"
     assert (epsilon.description, epsilon.value, tau.value) == ("epsilon", 0.05, 3.0)
     assert (controls(board)._knobs.menu.value, controls(board)._knobs.panel.layout.display) == (
         "latency",
@@ -506,7 +640,7 @@ def test_the_same_moment_gives_the_same_board(fleet: FakeFleet) -> None:
 
 def test_the_board_shows_rates_latencies_and_errors_of_the_window(fleet: FakeFleet) -> None:
     for n in range(20):
-        fleet.call("alpha", NOON - 5 + n / 10, 0.1)
+        fleet.call("alpha", NOON - 5 + n / 5, 0.1)
     fleet.call("beta", NOON - 1_000, 9.0)
     html = board_html(Dashboard(fleet, clock=lambda: NOON).moment())
     assert "p95 100 ms" in html
@@ -542,6 +676,29 @@ def test_marks_show_when_a_server_went_and_came_back() -> None:
         ("round_robin", "dim"),
     ]
     assert [round(mark.at, 2) for mark in marks] == [0.25, 0.5, 0.75]
+
+
+def test_a_setting_that_changes_again_and_again_has_one_mark_and_others_keep_theirs() -> None:
+    def slowed(at: float, server: str, what: str, *settings: str) -> Event:
+        return Event(NOON + at, "lab", server, what, {"settings": settings} if settings else {})
+
+    events = [
+        slowed(10.0, "beta", "slowed to 250 ms", "latency_ms"),
+        slowed(10.5, "beta", "slowed to 400 ms", "latency_ms"),
+        slowed(10.6, "beta", "errors 5 %", "error_rate"),
+        slowed(10.7, "gamma", "slowed to 90 ms", "latency_ms"),
+        slowed(11.0, "beta", "slowed to 600 ms", "latency_ms"),
+        slowed(20.0, "beta", "crashed on purpose"),
+        slowed(20.1, "beta", "restarted"),
+        slowed(30.0, "beta", "sped up to 20 ms", "latency_ms"),
+        Event(NOON + 31, "strategy", None, "strategy is peak_ewma now"),
+        Event(NOON + 31.5, "strategy", None, "strategy is peak_ewma(tau=2) now"),
+        Event(NOON + 32, "breaker_state", "beta", "half_open: waits for probes", {"state": "half_open"}),
+    ]
+    assert [mark.text for mark in marks_of(events, NOON, NOON + 60)] == [
+        "beta errors 5 %", "gamma slowed to 90 ms", "beta slowed to 600 ms", "beta crashed on purpose",
+        "beta restarted", "beta sped up to 20 ms", "peak_ewma(tau=2)",
+    ]  # fmt: skip
 
 
 def test_many_finished_calls_do_not_push_other_events_off_the_list(fleet: FakeFleet) -> None:

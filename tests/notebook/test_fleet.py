@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ from mcp_types import ToolAnnotations
 
 import mcpnb
 from mcpnb.notebook.fleet import current
+from mcpnb.routing.strategies import spec
+from mcpnb.routing.strategies.peak_ewma import PeakEwma
 
 WEATHER = [sys.executable, "-m", "mcpnb.lab.servers.weather"]
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202e\x07"
@@ -41,6 +44,15 @@ def fleet():
     made.close()
 
 
+def test_what_connect_takes_is_seen_before_it_is_called():
+    """Shift-Tab, and completion of its keywords."""
+    takes = inspect.signature(mcpnb.connect).parameters
+    shown = {name: each.default for name, each in takes.items() if each.kind is each.KEYWORD_ONLY}
+    assert shown == {"replicas": None, "strategy": "p2c", "timeout": 30.0, "name": None, "wait": True}
+    core = inspect.signature(mcpnb.MultiServerClient).parameters
+    assert {name: core[name].default for name in ("replicas", "strategy", "timeout")}.items() <= shown.items()
+
+
 def test_a_call_gives_a_value_a_table_and_the_reason(fleet):
     result = fleet.call("weather.forecast", location="London")
     assert result.value["location"] == "London"
@@ -56,6 +68,32 @@ def test_every_keyword_is_an_argument_of_the_tool_and_options_are_elsewhere(flee
     result = fleet.options(server="beta", timeout=5).call("weather.forecast", {"location": "Oslo"}, days=3)
     assert (result.server, len(result.df)) == ("beta", 3)
     assert fleet.call_tool("weather.forecast", {"location": "Oslo"}).ok
+
+
+@pytest.mark.parametrize("choice", [PeakEwma(tau=5), PeakEwma, spec("peak_ewma(tau=5)"), spec(PeakEwma())])
+def test_a_call_takes_every_form_of_a_strategy_that_a_fleet_takes_and_is_recorded(fleet, choice, tmp_path):
+    with fleet.record(tmp_path / "calls.jsonl"):
+        result = fleet.options(strategy=choice).call("weather.forecast", location="Oslo")
+    assert result.explain().strategy == "peak_ewma"
+    with mcpnb.replay(tmp_path / "calls.jsonl") as again:
+        assert again.call("weather.forecast", location="Oslo").server == result.server
+
+
+def test_the_options_of_a_call_are_seen_before_they_are_given(fleet):
+    """Shift-Tab, and completion of `fleet.options(prio`, in place of a bare `**changes`."""
+    known = {"server", "strategy", "timeout", "priority", "affinity", "region", "strict", "tags", "version"}
+    known |= {"idempotent", "hedge", "retries", "cache", "fuse", "method", "raise_on_error"}
+    for method in (fleet.options, fleet.options().options, mcpnb.MultiServerClient({}).options):
+        shown = inspect.signature(method).parameters.values()
+        assert known < {each.name for each in shown}
+        assert {each.kind for each in shown} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_a_view_and_the_awaitable_verbs_say_what_they_are(fleet):
+    urgent = fleet.options(priority="high", method="median").options(timeout=2)
+    assert repr(urgent) == "<View of alpha+beta: timeout=2, priority='high', method='median'>"
+    assert repr(fleet.options()) == "<View of alpha+beta: no options>"
+    assert repr(urgent.aio) == f"<AsyncVerbs of {urgent!r}>"
 
 
 def test_the_frames_have_the_columns_that_were_promised(fleet):
@@ -161,6 +199,14 @@ def test_what_servers_say_is_shown_as_text():
 def test_an_error_in_a_cell_is_one_line():
     error = mcpnb.ToolNotFound("x", ["y"])
     assert error._render_traceback_() == ["ToolNotFound: No server offers the tool 'x'."]
+
+
+def test_an_error_in_a_cell_neither_steers_the_terminal_nor_fills_the_notebook():
+    said = "\x1b]0;title\x07\u202e" + "x" * 1_000_000
+    (shown,) = mcpnb.ToolError("alpha", "read", said)._render_traceback_()
+    assert shown.startswith("ToolError: read on alpha says: ⟨U+001B⟩]0;title⟨U+0007⟩⟨U+202E⟩xxx")
+    assert shown.endswith("more characters: str(error) has them")
+    assert len(shown) < 5_000
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")

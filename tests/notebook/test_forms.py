@@ -157,6 +157,7 @@ def test_a_moment_goes_in_utc_and_one_that_nobody_touched_as_it_was_written():
         ({"type": "integer", "minimum": 1, "maximum": 9}, 4, "4"),
         ({"type": "number", "minimum": 0, "maximum": 1}, 0.25, "0.25"),
         ({"type": "number", "minimum": 0, "maximum": 2, "multipleOf": 0.25}, 1.75, "1.75"),
+        ({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 10, "maximum": 9}, 4, "4"),
     ],
 )
 def test_a_number_with_bounds_has_a_slider_and_a_box_that_follow_each_other(about, slid, written):
@@ -169,6 +170,28 @@ def test_a_number_with_bounds_has_a_slider_and_a_box_that_follow_each_other(abou
     assert slider.value == about["maximum"]
     box.value = ""
     assert made.arguments == {}
+
+
+def test_a_slider_stops_at_multiples_only():
+    made = form({
+        "a": {"type": "integer", "minimum": 1, "maximum": 99, "multipleOf": 5},
+        "b": {"type": "number", "minimum": 0.05, "maximum": 1, "multipleOf": 0.1},
+        "c": {"type": "integer", "minimum": 1, "maximum": 9, "multipleOf": 10},
+    })  # fmt: skip
+    a, b = named(made, "Slider for a"), named(made, "Slider for b")
+    assert (a.min, a.max, a.step) == (5, 95, 5)
+    assert (b.min, b.max, b.step) == (0.1, 1.0, 0.1)
+    assert all_named(made, "Slider for c") == []
+
+
+def test_many_choices_are_a_menu_all_the_same():
+    made = form({"x": {"type": "string", "enum": [f"v{n}" for n in range(1000)]}})
+    assert len(named(made, "x").options) == 1001
+    named(made, "x").value = 999
+    assert made.arguments == {"x": "v999"}
+    made = form({"x": {"enum": [f"v{n}" for n in range(2000)]}})
+    named(made, "x").value = "v1999"
+    assert made.arguments == {"x": "v1999"}
 
 
 @pytest.mark.parametrize("high", [10**9, 1e400, 1])
@@ -205,6 +228,53 @@ def test_null_is_said_with_a_tick_or_chosen_and_else_left_out():
     assert made.arguments == {"a": None, "b": None, "c": None, "d": None}
 
 
+@pytest.mark.parametrize(
+    ("about", "value", "place", "said"),
+    [
+        ({"type": "integer"}, "many", "x", "must be a whole number, not the text 'many'"),
+        ({"enum": ["a", "b"]}, "c", "x", "must be one of 'a', 'b', not 'c'"),
+        ({"const": "a"}, "b", "x", "must be 'a', not 'b'"),
+        ({"oneOf": [{"type": "integer"}, {"type": "boolean"}]}, "c", "x", ""),
+        ({"type": "object", "properties": {"n": {"type": "number"}}}, {"n": "z"}, "x.n", "must be a number"),
+        (
+            {"type": "object", "properties": {"n": {}}, "additionalProperties": False},
+            {"m": 1},
+            "x.m",
+            "is not a field of x",
+        ),
+        ({"type": "array", "items": {"type": "boolean"}}, [True, "z"], "x[1]", "must be True or False"),
+        ({"type": "string"}, "y" * 100_001, "x", "no field of the form can hold this"),
+        ({"type": "integer"}, None, "x", "must be a whole number, not None"),
+    ],
+)
+def test_what_no_field_can_hold_is_refused_and_not_left_out_unsaid(about, value, place, said):
+    with pytest.raises(ArgumentError) as refused:
+        form({"x": about}, start={"x": value})
+    assert refused.value.field == place
+    assert said in str(refused.value)
+
+
+def test_what_a_form_is_given_it_holds_whole():
+    start = {
+        "many": ["a"] * 150,
+        "empty": "",
+        "day": "20260728",
+        "extra": {"known": 1, "more": [2]},
+        "pay": {"kind": "card"},
+        "others": True,
+    }
+    about = {
+        "many": {"type": "array", "items": {"type": "string"}},
+        "empty": {"type": "string"},
+        "day": {"type": "string", "format": "date"},
+        "extra": {"type": "object", "properties": {"known": {"type": "integer"}}},
+        "pay": PAY,
+    }
+    made = form(about, required=["empty"], start=start)
+    named(made, "number").value = "4"
+    assert made.arguments == {**start, "pay": {"kind": "card", "number": "4"}}
+
+
 def test_null_can_be_what_a_form_begins_with():
     about = {
         "a": {"type": ["string", "null"]},
@@ -224,8 +294,9 @@ def test_a_constant_is_shown_and_sent_and_ticked_where_it_may_be_left_out():
     assert made.arguments == {"k": "v", "o": 3}
 
 
-def test_a_needed_text_that_may_be_empty_is_sent_empty():
-    made = form({"x": {"type": "string", "minLength": 0}}, required=["x"])
+@pytest.mark.parametrize("more", [{"minLength": 0}, {"default": ""}])
+def test_a_needed_text_that_may_be_empty_is_sent_empty(more):
+    made = form({"x": {"type": "string", **more}}, required=["x"])
     assert made.arguments == {"x": ""}
 
 

@@ -12,9 +12,9 @@ from mcpnb.auth import LoginRequest, LoginRow
 from mcpnb.errors import AuthError
 from mcpnb.model import Event, ServerStatus
 from mcpnb.notebook import cells
-from mcpnb.notebook.board import event_look
 from mcpnb.notebook.display import fleet_bundle
 from mcpnb.notebook.frames import logins_frame
+from mcpnb.notebook.happened import event_look
 from mcpnb.notebook.login.board import Logins
 from mcpnb.notebook.login.card import card_html, card_text, ended, host, may_open, still
 from mcpnb.notebook.login.desk import LoginDesk, has_screen
@@ -110,7 +110,7 @@ def test_how_long_a_token_lasts_is_said_in_words_that_rarely_change(seconds, sai
         (row(expires_at=NOON + 4, refreshable=True), "logged in, renews itself"),
         (row(expires_at=NOON - 4, refreshable=True), "logged in, renews itself"),
         (row(expires_at=NOON - 4), "login has run out"),
-        (row(state="needs_login"), "login needed"),
+        (row(state="needs_login"), "needs a login"),
         (row(state="logging_in"), "waits for a login"),
         (row(state="logged_out"), "logged out"),
     ],
@@ -609,7 +609,9 @@ def test_the_fleets_table_says_who_is_logged_in_and_others_look_as_before():
     logins = [row("a", expires_at=NOON + 3_150), row("b", "needs_login")]
     shown = fleet_bundle("f", "p2c", statuses, logins=logins, now=NOON)
     assert "logged in for 52 min" in shown["text/html"]
-    assert "b       ! login needed" in shown["text/plain"]
+    assert "b       ◌ needs a login  " in shown["text/plain"]
+    assert "✕ failed" not in shown["text/plain"]
+    assert "◌</span> needs a login</span>" in shown["text/html"]
     without = fleet_bundle("f", "p2c", statuses)
     assert without == fleet_bundle(
         "f", "p2c", statuses, logins=[row("a", "static"), row("b", "none")], now=NOON
@@ -631,7 +633,7 @@ def test_the_frame_has_its_columns_and_types_when_it_is_empty_too():
 def test_the_dashboards_list_of_events_names_what_became_of_a_login():
     looks = [event_look(Event(0.0, "auth", "a", "", {"state": state})).word
              for state in ("logged_in", "failed", "needs_login", None)]  # fmt: skip
-    assert looks == ["logged in", "login failed", "login needed", "login"]
+    assert looks == ["logged in", "login failed", "needs a login", "login"]
 
 
 async def test_a_panel_that_is_shown_after_its_end_shows_nothing(page):

@@ -12,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from mcp_types import Tool
 
 from mcpnb.catalog import Catalog
-from mcpnb.errors import McpnbError, StrategyError, ToolError
+from mcpnb.errors import McpnbError, StrategyError, ToolError, ToolNotFound
 from mcpnb.notebook import nest
 from mcpnb.notebook.arguments import parse
 from mcpnb.notebook.magics import (
@@ -25,9 +25,31 @@ from mcpnb.notebook.magics import (
 )
 from mcpnb.notebook.magics.completion import FleetWords, offer
 
+NOTE = {
+    "properties": {
+        "text": {"type": "string"},
+        "code": {"enum": ["1", "2"]},
+        "by": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "count": {"type": "integer"},
+        "any": {},
+        "either": {"type": ["string", "integer"]},
+    }
+}
+
+
+class Offered:
+    """What a fleet knows of tools: of one of them its schema."""
+
+    def __getitem__(self, name: str) -> SimpleNamespace:
+        if name not in {"note", "alpha:note"}:
+            raise ToolNotFound(name, ["note"])
+        return SimpleNamespace(schema=NOTE)
+
 
 class FakeFleet:
     """As much of a fleet as the magic touches."""
+
+    tool = Offered()
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, object]]] = []
@@ -123,6 +145,37 @@ def test_call_takes_one_json_object(magic, fleet):
 def test_call_takes_a_variable_by_its_value(magic, fleet):
     magic("call weather.forecast location=$city limits=$limits")
     assert fleet.calls == [("weather.forecast", {"location": "Łódź", "limits": [1, 2]})]
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("text=42", "42"),
+        ("text=3.10", "3.10"),
+        ("text=true", "true"),
+        ("text=null", "null"),
+        ('text={"a": 1}', '{"a": 1}'),
+        ('text="42"', "42"),
+        ("text=$limits", [1, 2]),
+        ("code=1", "1"),
+        ("code=3", 3),
+        ("by=5", "5"),
+        ("by=null", None),
+        ("count=42", 42),
+        ("any=42", 42),
+        ("either=42", 42),
+    ],
+)
+def test_a_word_is_text_where_the_tool_takes_text_and_nothing_else(magic, fleet, typed, value):
+    name = typed.partition("=")[0]
+    magic(f"call note {typed}")
+    magic(f"call note --server alpha {typed}")
+    assert [given[name] for tool, given in fleet.calls if tool == "note"] == [value, value]
+
+
+def test_a_bodys_words_are_text_where_the_tool_takes_text(magic, fleet):
+    magic.cell("note", "text: 3.10\nby: ~\ncount: 3\ncode: 2\neither: 2")
+    assert fleet.calls == [("note", {"text": "3.10", "by": None, "count": 3, "code": "2", "either": 2})]
 
 
 def test_call_without_arguments_sends_none(magic, fleet):
@@ -264,6 +317,8 @@ def test_a_cells_answer_can_go_into_a_variable(fleet):
         ("ping", "- 1", "not `name: value`"),
         ("ping", "just text", "not `name: value`"),
         ("ping", "1: 2", "not `name: value`"),
+        ("ping", "a: 1\nb: 2\na: 3", "a is given twice"),
+        ("ping", "a:\n  b: 1\n  b: 2", "b is given twice"),
         ("ping", "a: $nowhere", "no variable 'nowhere'"),
         ("ping", "a: !!python/object/apply:os.system [ls]", "not YAML"),
         ("ping", '{"a": 1} x', "nothing may follow"),

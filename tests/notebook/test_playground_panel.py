@@ -194,7 +194,7 @@ def test_a_ticked_strategy_takes_part_with_controls_for_its_parameters(bench):
     bench.view.compared.ticks["latency"].value = True
     assert [knob.description for knob in bench.view.compared.settings.children] == [
         "latency epsilon",
-        "latency tau",
+        "latency tau, s",
     ]
     bench.view.compared.knobs["latency"][1].value = 2.0
     bench.settle()
@@ -463,6 +463,14 @@ def test_where_no_page_listens_the_bundle_has_the_picture_alone():
     assert "snapshot of" in bundle["text/html"]
     assert not re.search(r"<script|onerror", bundle["text/html"])
     json.dumps(bundle)
+    panel.close()
+
+
+def test_where_no_page_listens_every_strategy_is_in_the_picture_however_slow_the_machine_is():
+    moments = iter(range(10_000))
+    panel = Playground(state(), clock=lambda: float(next(moments)))
+    shown = panel._repr_mimebundle_()["text/plain"]
+    assert [choice.name for choice in state().strategies if choice.name not in shown] == []
     panel.close()
 
 

@@ -159,3 +159,23 @@ def test_without_calls_the_picture_says_so_and_measures_nothing(kind: str) -> No
     ax = getattr(Plots(AttemptLog()), kind)()
     assert "no calls yet" in words(ax)
     assert list(ax.get_xticks()) == []
+
+
+@pytest.mark.parametrize("kind", ["latency", "cdf", "timeline", "heatmap"])
+def test_calls_that_all_failed_are_not_called_no_calls(kind: str) -> None:
+    failed = AttemptLog()
+    for n in range(3):
+        call(failed, "down", 1000 + n, 0.01, "disconnected")
+    said = words(getattr(Plots(failed), kind)())
+    assert "none of 3 attempts was answered" in said
+    assert "no calls yet" not in said
+
+
+def test_a_single_call_can_be_seen() -> None:
+    single = AttemptLog()
+    call(single, "alpha", 1000)
+    (line,) = Plots(single).cdf().lines
+    assert list(line.get_ydata()) == [0, 100]
+    (band,) = Plots(single).share().collections
+    x = band.get_paths()[0].vertices[:, 0]
+    assert x.max() > x.min()

@@ -14,8 +14,8 @@ from jupyter_client.manager import start_new_kernel
 from mcpnb.connection import Elicitation
 from mcpnb.model import Event
 from mcpnb.notebook import cells, questions
-from mcpnb.notebook.board import _told
 from mcpnb.notebook.forms import Form, question_html
+from mcpnb.notebook.happened import told
 from mcpnb.notebook.prompts import prompted
 from mcpnb.notebook.questions import Declined, Desk, NobodyThere, TooMuch
 from mcpnb.notebook.shapes import fields_of
@@ -323,8 +323,8 @@ def test_a_declined_sampling_is_told_once_for_each_server(page, monkeypatch):
 
 def test_the_dashboards_log_shows_what_was_declined():
     kinds = ["elicitation_declined", "server_log", "sampling_declined"]
-    told = _told([Event(0.0, kind, "s", "why") for kind in kinds])
-    assert [event.kind for event in told] == ["elicitation_declined", "sampling_declined"]
+    shown = told([Event(0.0, kind, "s", "why") for kind in kinds])
+    assert [event.kind for event in shown] == ["elicitation_declined", "sampling_declined"]
 
 
 # ---- in a real kernel

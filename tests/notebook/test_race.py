@@ -96,6 +96,10 @@ def test_a_tools_no_that_was_followed_by_an_answer_did_not_win():
     assert race.winner(call(record(1, "alpha", "timeout"))) is None
 
 
+def test_a_tools_no_is_called_so_even_where_it_is_what_the_call_came_to():
+    assert "alpha · ! tool error · 40 ms" in Page(race.strip([call(record(1, "alpha", "tool_error"))])).text
+
+
 def test_a_wait_for_a_free_server_is_drawn_and_told():
     svg = race.strip([call(record(1, "alpha", at=0.02, queued=0.02))])
     assert svg.count('class="mcpnb-wait"') == 1
@@ -171,7 +175,8 @@ def test_a_fleet_races_one_call_under_each_strategy(fleet):
     bundle = found._repr_mimebundle_()
     assert bundle["text/plain"].startswith("Race of forecast under 2 strategies\np2c ")
     assert "mcpnb-race" in bundle["text/html"]
-    assert "{&quot;city&quot;: &quot;Oslo&quot;}" in bundle["text/html"]
+    assert "Race: <bdi>forecast(city=&quot;Oslo&quot;)</bdi>" in bundle["text/html"]
+    assert "2 strategies, one call each" in bundle["text/html"]
 
 
 def test_without_strategies_the_fleets_own_runs_first_and_none_twice(fleet):
@@ -198,6 +203,7 @@ def test_the_dashboards_panel_offers_what_only_reads_and_tells_errors(fleet):
     track._run = lambda action: action()
     for given, words in (
         ('{"city": "Oslo"}', "✓ won"),
+        ('{"city": "Oslo"}', "<bdi>forecast(city=&quot;Oslo&quot;)</bdi>"),
         ("[1]", "are a JSON object"),
         ("{", "that did not work"),
     ):
@@ -205,6 +211,16 @@ def test_the_dashboards_panel_offers_what_only_reads_and_tells_errors(fleet):
         track.button.click()
         assert words in track.shown.value
         assert track.button.disabled is False
+
+
+def test_a_race_says_what_was_asked_however_long_it_is_and_when():
+    long = Race("t" * 500, {EVIL: [EVIL] * 500}, {"p2c": HEDGED}, at=0.5)
+    html = long._repr_mimebundle_()["text/html"].replace(style(), "")
+    title = Page(html[html.index('class="mcpnb-head"') :]).text
+    assert len(title.partition("strategies")[0]) < 220
+    assert re.search(r"at \d\d:\d\d:\d\d", title)
+    assert "\u202e" not in html
+    assert "<script" not in html
 
 
 def test_a_fleet_without_tools_that_only_read_shows_no_panel():

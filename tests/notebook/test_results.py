@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from mcpnb.notebook import display, markup
+from mcpnb.notebook import aggregates, display, markup
 from mcpnb.notebook.media import block_html, block_text, text_html
 from mcpnb.notebook.prose import is_markdown, markdown, prose
 from mcpnb.notebook.value_text import value_text
+from mcpnb.result import Source
 
 from .test_display import Answer, Reader
 
@@ -213,6 +214,11 @@ def test_embedded_resources_are_shown_by_their_kind():
     assert "<img" in shown(blob=encoded(b"GIF89a"), mime_type="image/gif")
     assert "application/zip, 6 bytes" in shown(blob=encoded(b"GIF89a"), mime_type="application/zip")
     assert "&lt;script" in shown(text="<script>alert(1)</script>", mime_type="text/html")
+    assert "a plain &lt;note&gt;" in shown(
+        blob=encoded(b"a plain <note>"), mime_type="text/plain; charset=utf-8"
+    )
+    assert "mcpnb-tree" in shown(blob=encoded(b'{"a": 1}'), mime_type="application/json")
+    assert "text/plain, 2 bytes" in shown(blob=encoded(b"\xff\xfe"), mime_type="text/plain")
     assert "x://&lt;y&gt;" in shown(text="", mime_type=None)
 
 
@@ -220,6 +226,24 @@ def test_text_and_pictures_keep_their_order():
     picture = block("image", data=encoded(b"GIF89a"), mime_type="image/gif")
     html = answer("first\nlast", content=[block("text", text="first"), picture, block("text", text="last")])
     assert html.index("first") < html.index("<img") < html.index("last")
+
+
+def structured(value: Any, *texts: str) -> Answer:
+    made = Answer(value, content=[block("text", text=text) for text in texts])
+    made.raw = SimpleNamespace(structured_content=value)  # type: ignore[attr-defined]
+    return made
+
+
+def test_a_text_beside_structured_content_is_shown_where_it_says_something_else():
+    said = structured({"hits": [{"a": 1}]}, "Found **one** hit", '{"hits": [{"a": 1}]}')
+    assert "Found **one** hit" in display.result_html(said)  # type: ignore[arg-type]
+    assert display.result_html(said).count("hits") == 1  # type: ignore[arg-type]
+    assert display.result_text(said).splitlines()[1:] == ['{"hits": [{"a": 1}]}', "Found **one** hit"]  # type: ignore[arg-type]
+    again = structured(["Oslo", 3, {"a": 1}], "Oslo", "3", '{"a": 1}', " ")
+    assert display.result_html(again).count("Oslo") == 1  # type: ignore[arg-type]
+    assert len(display.result_text(again).splitlines()) == 2  # type: ignore[arg-type]
+    written = structured({"content": "Written to x\n"}, "Written to x\n")
+    assert display.result_html(written).count("Written") == 1  # type: ignore[arg-type]
 
 
 def test_a_prompts_messages_stand_under_their_roles():
@@ -245,7 +269,53 @@ def test_viewers_without_html_are_told_of_pictures_in_words():
     assert text.splitlines()[1] == "[image/gif, 6 bytes] [resource note://7: seven]"
 
 
+def test_a_long_table_within_an_object_is_open_like_any_other():
+    rows = [{"city": f"City {n}", "n": n} for n in range(40)]
+    html = answer({"found": 40, "hits": rows})
+    assert html.index("City 0<") < html.index("<details")
+    assert "rows 21 to 40" in html
+
+
+# -- of several servers
+
+
+def gathered(value: Any, **contents: list[Any]) -> Any:
+    results = {name: SimpleNamespace(content=content) for name, content in contents.items()}
+    sources = tuple(Source(name, "ok", 0.01, 1.0) for name in contents)
+    return SimpleNamespace(
+        tool="radar", value=value, method="vote", results=results, sources=sources, conflicts=(),
+        confidence=1.0, alternatives=(), rows=(),
+    )  # fmt: skip
+
+
+def test_an_aggregates_text_is_rendered_by_what_it_is():
+    html = aggregates.aggregate_html(gathered(REPORT, alpha=[], beta=[]))
+    assert "<strong>warm</strong>" in html
+
+
+def test_pictures_and_links_of_all_servers_stand_beside_the_fused_answer_each_once():
+    picture = block("image", data=encoded(b"GIF89a"), mime_type="image/gif")
+    link = block("resource_link", uri="https://example.org/x", name="the <source>")
+    made = gathered("", alpha=[picture, block("text", text="")], beta=[picture, link])
+    html = aggregates.aggregate_html(made)
+    assert html.count("<img") == 1
+    assert html.count('href="https://example.org/x"') == 1
+    assert "the &lt;source&gt;" in html
+    assert "empty text" not in html
+    lines = aggregates.aggregate_text(made).splitlines()
+    assert lines[1] == "[image/gif, 6 bytes] from alpha, beta"
+    assert lines[2] == "[resource https://example.org/x: the <source>] from beta"
+
+
 # -- in a console
+
+
+def test_records_within_an_object_are_a_table_in_a_console_too():
+    rows = [{"city": f"City {n}", "n": n} for n in range(40)]
+    lines = value_text({"found": 40, "hits": rows}).splitlines()
+    assert lines[:3] == ['{"found": 40}', "hits:", "city      n"]
+    assert lines[-1] == "… 20 more rows: .df has all of them"
+    assert value_text({"a": rows, "b": rows}).startswith('{"a": [{"city"')
 
 
 def test_records_in_a_console_are_the_head_of_a_table_that_says_where_the_rest_is():

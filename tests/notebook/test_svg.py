@@ -8,10 +8,10 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpnb.notebook import svg
+from mcpnb.notebook import marks, svg
 from mcpnb.notebook.palette import DASHES, TONES, Palette
 
 NAN = math.nan
@@ -75,12 +75,54 @@ def test_marks_say_what_happened_when(palette: Palette) -> None:
     assert ">beta slowed</text>" in drawn
 
 
-def test_crowded_marks_keep_their_lines_and_lose_words_not_each_other(palette: Palette) -> None:
-    marks = [svg.Mark(0.5 + n / 1000, f"event number {n}") for n in range(6)]
-    drawn = svg.line_chart([svg.Line("a", [1, 2], palette.accent("a"))], title="t", start="then", marks=marks)
-    assert drawn.count('class="mcpnb-mark') == 6
-    assert len(re.findall(r">event number \d</text>", drawn)) == 2
-    assert len(re.findall(r"<title>event number \d</title>", drawn)) == 6
+def marked(palette: Palette, *marks: svg.Mark) -> str:
+    return svg.line_chart([svg.Line("a", [1, 2], palette.accent("a"))], title="t", start="then", marks=marks)
+
+
+def test_marks_on_one_spot_share_a_line_which_tells_all_and_says_the_gravest(palette: Palette) -> None:
+    tones = ("dim", "warn", "bad", "good", "dim", "dim")
+    drawn = marked(palette, *(svg.Mark(0.5 + n / 1000, f"event {n}", tone) for n, tone in enumerate(tones)))
+    assert drawn.count("mcpnb-mark mcpnb-bad") == 1
+    assert drawn.count("<line class") == 5
+    assert ">event 2 +5</text>" in drawn
+    assert "<title>event 0; event 1; event 2; event 3; event 4; event 5</title>" in drawn
+
+
+def test_the_same_mark_twice_is_said_once(palette: Palette) -> None:
+    drawn = marked(palette, svg.Mark(0.5, "beta slowed"), svg.Mark(0.501, "beta slowed"))
+    assert drawn.count(">beta slowed</text>") == 1
+    assert "+1" not in drawn
+
+
+def test_words_without_room_at_their_right_stand_left_of_their_line(palette: Palette) -> None:
+    late = marked(palette, svg.Mark(0.97, "gamma reconnecting since then"))
+    assert re.search(r'text-anchor="end">gamma reconnecting since then</text>', late)
+    early = marked(palette, svg.Mark(0.1, "gamma reconnecting since then"))
+    assert (
+        "text-anchor" not in early.partition("gamma reconnecting since then</text>")[0].rpartition("<text")[2]
+    )
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 40)), max_size=14))
+def test_no_words_of_marks_stand_on_others(found: list[tuple[float, int]]) -> None:
+    spots = marks.together([svg.Mark(at, f"{n}" * length) for n, (at, length) in enumerate(found)])
+    rows: dict[int, list[tuple[float, float]]] = {0: [], 1: []}
+    for spot, words in marks.placed(spots):
+        if words is not None:
+            ends = sorted((spot.at, spot.at + words.side * len(spot.words) * marks.CHARACTER))
+            rows[words.row].append((ends[0], ends[1]))
+    for row in rows.values():
+        assert all(a[1] < b[0] for a, b in itertools.pairwise(sorted(row)))
+
+
+def test_a_long_name_is_cut_as_it_is_read_and_its_title_has_it_whole(palette: Palette) -> None:
+    drawn = svg.line_chart(
+        [svg.Line("\u202e" * 30, [1], palette.accent("x"))], title="t", start="then", end="12:00:00"
+    )
+    assert "<title>⟨U+202E⟩⟨U+202E⟩" in drawn
+    assert "⟨U+202E⟩⟨U+…<tspan" in drawn
+    assert ">12:00:00</text>" in drawn
 
 
 def test_shares_fill_the_whole_height(palette: Palette) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import threading
 
@@ -10,11 +11,13 @@ import pandas as pd
 import pytest
 from jupyter_client.manager import start_new_kernel
 from mcp.server.lowlevel import Server
+from mcp.server.mcpserver import MCPServer
 
 import mcpnb
 from mcpnb.catalog import Catalog
 from mcpnb.errors import ArgumentError, ConfigError, ToolNotFound
 from mcpnb.notebook.completing import Offer, offers
+from mcpnb.notebook.fleet import current
 from mcpnb.notebook.tool import Tool, Tools
 
 EVIL = "<img src=x onerror=alert(1)>\u202e\x1b[2J"
@@ -68,6 +71,19 @@ def test_a_tool_has_the_signature_and_docstring_of_its_schema():
     assert "It only reads." in made.__doc__
 
 
+def test_a_signature_is_python_however_long_its_defaults_and_types_are():
+    long = ["one", "two", "three", "four"] * 20
+    about = {
+        "a": {"type": "array", "default": long},
+        "b": {"type": "object", "default": dict.fromkeys("xyz", long)},
+        "c": {"type": "string", "default": "it's " * 60},
+        "d": {"enum": ["x" * 60, "y" * 60]},
+    }
+    made = tools_of(a=[tool("t", {"type": "object", "properties": about})])[0].t
+    assert str(made.__signature__).startswith("(*, a: list = [...], b: dict = {...}, c: str = ")
+    ast.parse(f"def t{made.__signature__}: ...")
+
+
 def test_calling_it_calls_the_fleet_with_names():
     tools, fleet = tools_of(a=[WEATHER])
     made = tools.weather.forecast
@@ -113,6 +129,16 @@ def test_a_tool_may_be_a_namespace_too_and_keeps_its_own_names():
     assert tools["file.form"].name == "file.form"
 
 
+def test_only_a_tool_keeps_its_own_names_from_the_tools_within():
+    names = ["database.query", "database.schema", "user.name", "file", "file.form.fill", "docs.map.draw"]
+    tools, _ = tools_of(a=[tool(name) for name in names])
+    assert dir(tools.database) == ["query", "schema"]
+    assert tools.database.schema.name == "database.schema"
+    assert tools.user.name.name == "user.name"
+    assert tools.docs.map.draw.name == "docs.map.draw"
+    assert tools.file.form.__func__ is Tool.form
+
+
 def test_an_unknown_name_is_not_found_with_near_ones():
     tools, _ = tools_of(a=[WEATHER])
     with pytest.raises(ToolNotFound, match=r"Did you mean weather\.forecast"):
@@ -128,6 +154,18 @@ def test_what_servers_offer_now_counts():
     assert dir(tools) == ["weather"]
     tools._catalog.update("a", [tool("echo")], at=1.0)
     assert dir(tools) == ["echo"]
+
+
+def test_a_tool_that_nobody_offers_any_more_can_still_be_looked_at():
+    tools, _ = tools_of(a=[WEATHER])
+    made = tools.weather.forecast
+    tools._catalog.update("a", [], at=1.0)
+    assert repr(made).startswith("<Tool weather.forecast(location: str, *, days: int = 3")
+    assert repr(made).endswith("no server offers it now>")
+    bundle = made._repr_mimebundle_()
+    assert all("no server offers it now" in bundle[kind] for kind in ("text/html", "text/plain"))
+    with pytest.raises(ToolNotFound):
+        _ = made.schema
 
 
 def test_a_tool_of_several_servers_shows_them_all():
@@ -219,6 +257,42 @@ def test_a_form_of_a_fleet_calls_it_and_asks_before_what_may_destroy(fleet):
     assert wiping.result.server == "a"
     with pytest.raises(ToolNotFound):
         fleet.form("nothing")
+
+
+class Place:
+    """Where a page shows something."""
+
+    def update(self, bundle, *, raw):
+        self.bundle = bundle
+
+
+def test_a_fleet_closes_although_a_form_is_open_whose_tool_has_vanished():
+    pytest.importorskip("ipywidgets")
+    going = MCPServer("going", log_level="ERROR")
+    going.add_tool(lambda city: city, name="look")
+    fleet = mcpnb.connect({"going": going}, name="vanishing")
+    form, place = fleet.form("look", {"city": "Oslo"}), Place()
+    form._handles.append(place)
+    fleet.remove("going")
+    form._run("call")
+    assert "No server offers the tool" in form.panel._trouble.value
+    fleet.close()
+    assert "its fleet is closed" in place.bundle["text/plain"]
+    assert "look" in place.bundle["text/plain"]
+
+
+def test_whatever_a_picture_does_the_servers_of_a_closed_fleet_are_ended():
+    class Broken:
+        def close(self):
+            raise RuntimeError("no picture")
+
+    fleet = mcpnb.connect({"a": MCPServer("a", log_level="ERROR")}, name="pictured")
+    fleet._forms.add(broken := Broken())
+    with pytest.raises(RuntimeError, match="no picture"):
+        fleet.close()
+    assert broken
+    assert [row.state for row in fleet.client.servers()] == ["disconnected"]
+    assert current() is not fleet
 
 
 def test_the_words_of_a_form_in_a_file_tell_what_it_takes(fleet):
@@ -319,6 +393,7 @@ def test_a_prompts_server_hears_what_was_filled_in_before(names):
 IN_KERNEL = """
 import mcp_types, mcpnb
 from mcp.server.lowlevel import Server
+from mcp.server.mcpserver import MCPServer
 schema = {"type": "object", "required": ["location"],
           "properties": {"location": {"type": "string"}, "units": {"enum": ["metric", "imperial"]}}}
 tools = [mcp_types.Tool(name=name, description="The weather.", input_schema=schema)

@@ -116,6 +116,8 @@ class Bulk:
         self._over = self._called = False
         self._packed_at = clock()
         self.failed: Ended | None = None
+        self._broken: Exception | None = None
+        """What the rows' own code raised; those before it are called all the same."""
 
     @property
     def goes_on(self) -> bool:
@@ -127,11 +129,16 @@ class Bulk:
 
         Raises:
             ConfigError: The rows are not those of the checkpoint.
+            Exception: The rows' own code raised it, and all before it have ended.
         """
         taken: list[Row] = []
         until = self._clock() + _PULL
-        while not self._over and self._out < self.crew.ahead:
-            row = self._rows.pull()
+        while self._broken is None and not self._over and self._out < self.crew.ahead:
+            try:
+                row = self._rows.pull()
+            except Exception as error:  # noqa: BLE001 - raised below, when the rows before it have ended
+                self._broken = error
+                break
             if row is None:
                 self._over = True
                 self._kept.check_all_seen(self._pulled)
@@ -143,6 +150,8 @@ class Bulk:
                 taken.append(row)
             if self._clock() >= until:
                 break
+        if self._broken is not None and not self._out:
+            raise self._broken
         return taken
 
     def _to_call(self, row: Row) -> bool:
@@ -213,8 +222,10 @@ class Bulk:
         if not self._called:
             self._bar.close()
             return error
-        frame = self.finish(broken=isinstance(error, OSError))
-        return MapStopped(self.tool, max(self._pulled - 1, 0), None, error, frame)
+        of_rows = error is self._broken
+        frame = self.finish(broken=isinstance(error, OSError) and not of_rows)
+        row = self._pulled if of_rows else max(self._pulled - 1, 0)
+        return MapStopped(self.tool, row, None, error, frame)
 
     def result(self) -> pd.DataFrame:
         """The end of a run.

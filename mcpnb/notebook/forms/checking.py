@@ -6,12 +6,14 @@ used here finds nothing: the server checks its arguments itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mcpnb.notebook.forms.inputs import Input, Problem, Wrong
+from mcpnb.notebook.forms.inputs import Input, Problem, Wrong, inner
 
-__all__ = ["Rules", "blame"]
+__all__ = ["Rules", "blame", "lost"]
+
+_NO_FIELD = "no field of the form can hold this"
 
 
 class Rules:
@@ -40,6 +42,35 @@ class Rules:
             place, text = explained(error)
             found.setdefault(place, Problem(text, missing=error.validator == "required"))
         return found
+
+
+def lost(given: Mapping[str, Any], held: object, wrong: Wrong, broken: Wrong) -> tuple[str, str] | None:
+    """The first place at which a form does not hold what it was given, and why; None when it holds all.
+
+    Args:
+        given: What it was given.
+        held: What is read from it.
+        wrong: What its fields say is wrong with what stands in them.
+        broken: What the schema says of `given`.
+    """
+    shown = {place for place, problem in wrong.items() if not problem.missing}
+    for place in _missing("", given, held):
+        within = any(each.startswith(f"{place}[") for each in shown)  # what is wrong is read as left out
+        if place not in shown and not within:
+            return place, broken[place].text if place in broken else _NO_FIELD
+    return None
+
+
+def _missing(at: str, given: object, held: object) -> Iterator[str]:
+    """The places at which the second value is not as the first."""
+    if isinstance(given, Mapping) and isinstance(held, Mapping):
+        for name, part in given.items():  # pyright: ignore[reportUnknownVariableType] - of whatever
+            yield from _missing(inner(at, str(name)), part, held.get(name, _NO_FIELD))  # pyright: ignore[reportUnknownArgumentType] - as above
+    elif isinstance(given, list) and isinstance(held, list) and len(given) == len(held):  # pyright: ignore[reportUnknownArgumentType] - as above
+        for place, (part, other) in enumerate(zip(given, held, strict=True)):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - as above
+            yield from _missing(f"{at}[{place}]", part, other)
+    elif given != held or isinstance(given, bool) != isinstance(held, bool):
+        yield at
 
 
 def blame(places: Iterable[tuple[str, Input]], wrong: Wrong) -> dict[str, str]:

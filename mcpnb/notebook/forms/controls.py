@@ -105,7 +105,8 @@ def _text(kit: Kit, field: Field, start: Any) -> Control:
     if picker is not None and (picked := picker(kit, field, start)):
         return picked
     made = kit.watched(_text_box(kit, field, "" if start is LEFT_OUT else start))
-    empty = "" if field.required and field.schema.get("minLength") == 0 else LEFT_OUT
+    may_be_empty = field.schema.get("minLength") == 0 or start == ""
+    empty = "" if field.required and may_be_empty else LEFT_OUT
     kept: Callable[[str], str] = Hidden if field.secret else str
 
     def get() -> Any:
@@ -159,7 +160,13 @@ def _date(kit: Kit, field: Field, start: Any) -> Control | None:
     except ValueError:
         return None
     made = kit.watched(kit.w.DatePicker(**{**_common(field), "value": day}))
-    return Control((made,), (made,), lambda: made.value.isoformat() if made.value else LEFT_OUT)
+
+    def get() -> Any:
+        if made.value is None:
+            return LEFT_OUT
+        return start if made.value == day else made.value.isoformat()  # untouched, as it was written
+
+    return Control((made,), (made,), get)
 
 
 def _moment(kit: Kit, field: Field, start: Any) -> Control | None:
@@ -208,6 +215,10 @@ def _slider(kit: Kit, field: Field, start: Any) -> Any:
     step = field.step or (1 if whole else _step(high - low))
     if not math.isfinite(step) or step <= 0 or (high - low) / step > _STEPS:
         return None
+    if field.step:  # a page counts steps from the slider's end
+        low, high = _multiples(low, high, step)
+    if low >= high:
+        return None
     if whole and not (float(low).is_integer() and float(high).is_integer() and float(step).is_integer()):
         return None
     number = int if whole else float
@@ -230,6 +241,12 @@ def _slider(kit: Kit, field: Field, start: Any) -> Any:
 def _step(span: float) -> float:
     """A round step, a hundred or more of which make the span."""
     return 10.0 ** (math.floor(math.log10(span)) - 2)
+
+
+def _multiples(low: float, high: float, step: float) -> tuple[float, float]:
+    """The least and the greatest multiple of `step` between two bounds."""
+    low_, high_, step_ = (Decimal(repr(value)) for value in (low, high, step))
+    return float(math.ceil(low_ / step_) * step_), float(math.floor(high_ / step_) * step_)
 
 
 def _decimals(value: float) -> int:

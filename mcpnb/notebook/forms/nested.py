@@ -50,7 +50,7 @@ def make(kit: Kit, shapes: Shapes, field: Field, start: Any = UNSAID) -> Input:
         start = LEFT_OUT
     if field.kind not in {"object", "list", "ways"}:
         return Leaf(kit, field, start)
-    if kit.left <= 0:
+    if kit.left <= 0 or (isinstance(start, list) and len(start) > _ROWS):
         return Leaf(kit, replace(field, kind="json", least=None, most=None), start)
     if field.kind == "ways" or not field.required or field.nullable:
         return Ways(kit, shapes, field, start)
@@ -102,7 +102,7 @@ class Group(_Nested):
             (member.name, make(kit, shapes, member, given.pop(member.name, unsaid)))
             for member in shapes.members(field)
         ]
-        more = shapes.more(field)
+        more = shapes.more(field, there=bool(given))
         self._more = None if more is None else Leaf(kit, more, given or LEFT_OUT)
         self._names = {name for name, _ in self._members}
         rows = [part for _, member in self._members for part in member.widgets]
@@ -255,14 +255,17 @@ class Ways:
             return "null"
         if start is LEFT_OUT:
             return 0 if self.field.required else "out"
-        return next((n for n, form in enumerate(self._forms) if fits(self._shapes, form, start)), 0)
+        whole = (n for n, form in enumerate(self._forms) if fits(self._shapes, form, start))
+        part = (n for n, form in enumerate(self._forms) if fits(self._shapes, form, start, in_part=True))
+        return next(whole, next(part, 0))
 
     def _show(self) -> None:
         """Have the page show the inputs of the form that is chosen; others keep what is in them."""
         chosen = self._menu.value
         if isinstance(chosen, int) and chosen not in self._made:
             form, start = self._forms[chosen], self._start
-            start = start if start is not LEFT_OUT and fits(self._shapes, form, start) else UNSAID
+            fitting = start is not LEFT_OUT and fits(self._shapes, form, start, in_part=True)
+            start = start if fitting else UNSAID
             self._made[chosen] = _bare(make(self._kit, self._shapes, form, start))
         self._box.children = () if self._chosen is None else self._chosen.widgets
         self.say(self._wrong)
@@ -311,15 +314,18 @@ def _bare(made: Input) -> Input:
     return made
 
 
-def fits(shapes: Shapes, field: Field, value: Any) -> bool:
-    """Whether a value may be one of that form, by its kind, its needed members and its constants."""
+def fits(shapes: Shapes, field: Field, value: Any, *, in_part: bool = False) -> bool:
+    """Whether a value may be one of that form, by its kind, its needed members and its constants.
+
+    With `in_part` members may be missing: somebody is still filling them in.
+    """
     if not field.accepts(value):
         return False
     if field.kind != "object":
         return True
     for member in shapes.members(field):
         if member.name not in value:
-            if member.required:
+            if member.required and not in_part:
                 return False
         elif member.kind in {"constant", "choice"} and not member.accepts(value[member.name]):
             return False

@@ -146,10 +146,10 @@ def question_html(question: Elicitation) -> str:
     foot = own or (
         f"{page}These are the words of the server {server}, and it gets your answer. The call waits for you."
     )
-    return (
-        f'<h4 class="mcpnb-sub">◌ {server} asks</h4><p>{cut(question.message)}</p>{link}'
-        f'<p class="mcpnb-small">{foot}</p>'
-    )
+    # Nobody agrees to what he has not seen: what we ask stands there whole.
+    whole = f'<pre class="mcpnb-whole">{escape(question.message, lines=True)}</pre>'
+    message = f"<p>{cut(question.message)}</p>" if own is None else whole
+    return f'<h4 class="mcpnb-sub">◌ {server} asks</h4>{message}{link}<p class="mcpnb-small">{foot}</p>'
 
 
 def _link(url: str) -> str:

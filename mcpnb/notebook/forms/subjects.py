@@ -6,6 +6,7 @@ It owns what each of them takes, how a call of it begins, and the line of Python
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mcp.shared.uri_template import UriTemplate
@@ -46,6 +47,8 @@ class ToolSubject:
     def __init__(self, fleet: Fleet | View, catalog: Catalog, name: str) -> None:
         self._fleet, self._catalog, self.name = fleet, catalog, name
         entry_of(catalog, name)
+        self._known = catalog.providers(name)
+        """Who offered it when it was last offered."""
 
     @property
     def _entry(self) -> ToolEntry:
@@ -63,7 +66,9 @@ class ToolSubject:
 
     @property
     def _providers(self) -> Sequence[ToolEntry]:
-        return self._catalog.providers(self.name)
+        with suppress(ToolNotFound):  # a form stays on its page when its tool has left
+            self._known = self._catalog.providers(self.name)
+        return self._known
 
     @property
     def verbs(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcpnb.errors import ArgumentError, McpnbError, ToolError
 from mcpnb.notebook import cells
 from mcpnb.notebook.cells import Cell
-from mcpnb.notebook.forms.checking import Rules
+from mcpnb.notebook.forms.checking import Rules, lost
 from mcpnb.notebook.forms.controls import Hidden
 from mcpnb.notebook.forms.inputs import Problem, Wrong
 from mcpnb.notebook.forms.panel import Panel, Pressed, error_html
@@ -61,6 +61,9 @@ class ToolForm:
         start: Arguments that are filled in at first; others have their defaults.
         scheduler: Beats while a call runs.
         clock: Unix time, for the snapshot that a saved notebook shows.
+
+    Raises:
+        ArgumentError: No field can hold an argument of `start`, such as a text where a number belongs.
     """
 
     def __init__(
@@ -88,9 +91,17 @@ class ToolForm:
         suggest = self._suggest if subject.suggests else None
         pressed = Pressed(self._changed, self._run, self._stop, self._answered, suggest)
         self.panel = Panel(self._schema, dict(start or {}), subject.head(), subject.verbs, pressed)
+        self._check(start or {})
         self._built = True
         self._settle()
         self._changed()
+
+    def _check(self, start: Mapping[str, Any]) -> None:
+        """Nothing, when the form holds all that it was given."""
+        value, wrong = self.panel.read()
+        if start and (why := lost(start, value, wrong, self._rules.broken(start))) is not None:
+            self.panel.close()
+            raise ArgumentError(self._subject.name, *why)
 
     # -- what is in it
 

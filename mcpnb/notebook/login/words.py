@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from mcpnb.notebook.markup import escape, join, shorten
-from mcpnb.notebook.servers import Look, look, text_table
+from mcpnb.notebook.markup import shorten
+from mcpnb.notebook.servers import NEEDS_LOGIN, Look, look, text_table
 
 if TYPE_CHECKING:
     from mcpnb.auth import LoginRow
 
 __all__ = [
-    "OPEN", "Account", "accounts", "lasting", "login_event", "login_lines", "login_look", "login_words",
-    "logins_text", "names", "oauth",
+    "OPEN", "Account", "accounts", "lasting", "login_event", "login_look", "login_words", "logins_text",
+    "names", "oauth",
 ]  # fmt: skip
 
 LOOKS: Final[Mapping[str, Look]] = {
     "logged_in": Look("✓", "logged in", "good"),
     "logged_out": Look("○", "logged out", "dim"),
-    "needs_login": Look("!", "login needed", "warn"),
+    "needs_login": NEEDS_LOGIN,
     "logging_in": Look("◌", "waits for a login", "warn"),
     "static": Look("●", "given credentials", "dim"),
     "none": Look("○", "no credentials", "dim"),
@@ -107,25 +107,6 @@ def login_event(state: object) -> Look:
     if state == "failed":
         return Look("✕", "login failed", "bad")
     return look(LOOKS, state) if isinstance(state, str) else Look("•", "login", "dim")
-
-
-def login_lines(rows: Iterable[LoginRow], now: float) -> dict[str, str]:
-    """Server → its login as HTML for the second line of a cell; none for servers without one."""
-    return {row.server: _small(row, now) for row in oauth(rows)}
-
-
-def _small(row: LoginRow, now: float) -> str:
-    shown = login_look(row)
-    words, title = escape(login_words(row, now)), escape(_title(row))
-    symbol = f'<span aria-hidden="true">{shown.symbol}</span>'
-    said = f'<span class="mcpnb-{shown.tone}">{symbol} {words}</span>'
-    return f'<span class="mcpnb-small" title="{title}">{said}</span>'
-
-
-def _title(row: LoginRow) -> str:
-    """What else there is to know, on one line."""
-    renewed = "renewed before it ends" if row.state == "logged_in" and row.refreshable else ""
-    return join((f"at {row.issuer}" if row.issuer else "", renewed, row.error or ""))
 
 
 def names(servers: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """The body of a `%%mcp` cell: a tool's arguments as YAML or JSON.
 
 It owns how YAML is read here, by the rules that JSON's users expect: only `true` and `false` are booleans,
-so that `country: no` is Norway; dates and times stay text; `$name` takes a variable. PyYAML is imported when
-a body is no JSON.
+so that `country: no` is Norway; dates and times stay text; `$name` takes a variable; a name stands once.
+PyYAML is imported when a body is no JSON.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _PLAIN: Final = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
 }
 """What is no text where it stands without quotes, and what it may begin with: YAML 1.2's core, in short."""
+_TYPED_TAGS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _PLAIN)
 _VARIABLE: Final = re.compile(r"\$[A-Za-z_]\w*")
 
 
-def read_body(text: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a body names; none for an empty one.
+def read_body(text: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The arguments that a body names, none for an empty one; and what was typed for numbers and the like.
 
     Raises:
         ValueError: It is no JSON object and no YAML mapping; the message says where.
@@ -36,16 +37,16 @@ def read_body(text: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         found, end = written.json_object(text, len(text) - len(text.lstrip()))
         if text[end:].strip():
             raise ValueError(f"nothing may follow the JSON object, but {text[end:].strip()[:40]!r} does")
-        return found
-    value = _yaml(text, variables)
+        return found, {}
+    value, words = _yaml(text, variables)
     if value is None:
-        return {}
+        return {}, {}
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise ValueError("the body is not `name: value` lines or a JSON object")
-    return value
+    return value, words
 
 
-def _yaml(text: str, variables: Mapping[str, Any]) -> Any:
+def _yaml(text: str, variables: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:
     try:
         import yaml  # noqa: PLC0415 - only for bodies that are no JSON
     except ImportError:
@@ -55,12 +56,21 @@ def _yaml(text: str, variables: Mapping[str, Any]) -> Any:
     try:
         loader = _loader()(text)
         loader.variables = variables
-        return loader.get_single_data()
+        node = loader.get_single_node()
+        return (None, {}) if node is None else (loader.construct_document(node), _words(node))
     except yaml.MarkedYAMLError as error:
         where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
         raise ValueError(f"the body is not YAML: {error.problem or error}{where}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"the body is not YAML: {error}") from None
+
+
+def _words(node: Any) -> dict[str, str]:
+    """What stands there for the values that are read as numbers, booleans and null."""
+    pairs = node.value if node.id == "mapping" else []
+    return {
+        key.value: value.value for key, value in pairs if value.id == "scalar" and value.tag in _TYPED_TAGS
+    }
 
 
 @cache
@@ -79,6 +89,13 @@ def _loader() -> Any:
                     f"there is no variable {name!r}; '{node.value}' in quotes is the text itself"
                 )
             return self.variables[name]
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            found = super().construct_mapping(node, deep)
+            if len(found) < len(node.value):
+                names = [key.value for key, _ in node.value]
+                raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is given twice")
+            return found
 
         def construct_whole(self, node: Any) -> int:
             return int(node.value)

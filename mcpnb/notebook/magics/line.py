@@ -11,9 +11,11 @@ from typing import Any, Final, Protocol
 
 from mcpnb.errors import McpnbError, suggest
 from mcpnb.notebook import nest
+from mcpnb.notebook.arguments import as_taken
 from mcpnb.notebook.doctor import doctor
 from mcpnb.notebook.magics.body import read_body
 from mcpnb.notebook.magics.request import Request, assigned, read_request
+from mcpnb.notebook.shapes import fields_of
 
 __all__ = ["HELP", "McpMagic", "NoFleet", "Text"]
 
@@ -22,7 +24,7 @@ HELP: Final = """\
 %mcp connect SOURCE         connect: a config file, a URL, or a command with its arguments
 %mcp tools                  what the servers offer
 %mcp strategy [NAME]        the routing strategies, or change to one
-%mcp call TOOL k=v ...      call a tool; values are JSON, else text; $name takes a variable
+%mcp call TOOL k=v ...      call a tool; values are JSON where it fits, else text; $name takes a variable
 %mcp call TOOL {"k": v}     the same with one JSON object
     --all                   ask every server that has the tool, at once
     --server NAME           ask this server
@@ -60,6 +62,11 @@ class FleetLike(Verbs, Protocol):
     @strategy.setter
     def strategy(self, choice: Any) -> None:
         """Change to it, on running calls, too."""
+        ...
+
+    @property
+    def tool(self) -> Any:
+        """Name → tool with its `schema`."""
         ...
 
     @property
@@ -170,8 +177,8 @@ class McpMagic:
             raise _usage("%%mcp wants a tool in its first line: %%mcp weather.forecast")
         if not request.bare:
             raise _usage(f"%%mcp {request.tool}: the arguments belong into the lines below")
-        arguments = _read(f"%%mcp {request.tool}", read_body, body, self._variables)
-        return self._given(target, self._asked(request._replace(arguments=arguments)))
+        arguments, words = _read(f"%%mcp {request.tool}", read_body, body, self._variables)
+        return self._given(target, self._asked(request._replace(arguments=arguments, words=words)))
 
     def _given(self, target: str | None, value: Any) -> Any:
         """The value for the cell to show; nothing where it goes into a variable."""
@@ -231,7 +238,7 @@ class McpMagic:
         fleet = self._fleet
         verbs = fleet if request.server is None else fleet.options(server=request.server)
         ask = verbs.gather if request.every else verbs.call
-        answer = ask(request.tool, request.arguments)
+        answer = ask(request.tool, _as_taken(fleet, request))
         return getattr(answer, request.kind) if request.kind else answer
 
     def _nest(self, rest: str) -> Any:
@@ -248,6 +255,19 @@ class McpMagic:
     def _help(self, rest: str) -> Any:
         _nothing_more("help", rest)
         return Text(HELP)
+
+
+def _as_taken(fleet: FleetLike, request: Request) -> Mapping[str, Any]:
+    """The arguments as the tool takes them: a number that was typed for a text is that text."""
+    if not request.words:
+        return request.arguments
+    name = request.tool if request.server is None else f"{request.server}:{request.tool}"
+    try:
+        schema = fleet.tool[name].schema
+    except McpnbError:  # the call itself says what is wrong
+        return request.arguments
+    fields = {field.name: field for field in fields_of(schema)}
+    return as_taken(request.arguments, request.words, fields)
 
 
 def _read(what: str, read: Callable[..., Any], *args: Any) -> Any:

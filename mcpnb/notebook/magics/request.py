@@ -41,6 +41,8 @@ class Request(NamedTuple):
     """One of `KINDS`; empty for the result as it is."""
     bare: bool = True
     """Whether no argument was written at all."""
+    words: Mapping[str, str] = {}
+    """What was typed for arguments that were read as other than text."""
 
 
 def assigned(line: str) -> tuple[str | None, str]:
@@ -66,6 +68,7 @@ def read_request(text: str, variables: Mapping[str, Any]) -> Request:
         ValueError: It is none; the message says where and what to write.
     """
     given: dict[str, Any] = {}
+    words: dict[str, str] = {}
     options: dict[str, str] = {}
     tool, at, whole = "", 0, False
     while at < len(text):
@@ -83,8 +86,8 @@ def read_request(text: str, variables: Mapping[str, Any]) -> Request:
         elif whole:
             raise ValueError(f"nothing may follow the JSON object, but {text[at:].strip()!r} does")
         else:
-            at = written.pair(text, at, variables, given)
-    return _request(tool, given, options, bare=not given and not whole)
+            at = written.pair(text, at, variables, given, words)
+    return _request(tool, given, options, bare=not given and not whole)._replace(words=words)
 
 
 def _option(text: str, at: int, options: dict[str, str]) -> int:

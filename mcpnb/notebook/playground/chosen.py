@@ -96,7 +96,7 @@ class StrategyControls:
             min=parameter.minimum,
             max=parameter.maximum,
             step=1 if parameter.whole else _step(parameter.minimum, parameter.maximum),
-            description=f"{name} {parameter.name}",
+            description=f"{name} {parameter.label}",
             tooltip=f"{parameter.help} ({parameter.minimum:g} to {parameter.maximum:g})",
             style={"description_width": "150px"},
             layout=wide(),

@@ -7,6 +7,7 @@ into any of them, and what goes wrong stands in the panel in one line.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -249,13 +250,13 @@ class Playground:
         body = f'<section class="mcpnb-card">{self._html(self._found)}{foot}</section>'
         return bundle(body, f"{picture_text(self._found)}\n{said}")
 
-    def look(self) -> None:
-        """Have something to show at once: as much of a first look as fits into a moment."""
+    def look(self, patience: float = _AT_ONCE) -> None:
+        """Have something to show at once: as much of a first look as fits into that many seconds."""
         begun = self._clock()
         try:
             for found in looks(self._state):
                 self._found = found
-                if found.complete or self._clock() - begun > _AT_ONCE:
+                if found.complete or self._clock() - begun > patience:
                     break
         except Exception as error:  # noqa: BLE001 - what is wrong with a question stands in its picture
             self._found = Found(self._state, error=str(error) or type(error).__name__)
@@ -278,6 +279,8 @@ class Playground:
             self.look()
         view = self._appear()
         if view is None:
+            if not (self._closed or self._found.complete):
+                self.look(math.inf)  # nothing comes later: a strategy that is missing now would be missing
             return self.snapshot("" if self._closed else f"a playground needs {PAGE}")
         self._draw(self._found)
         if not self._found.settled:
