@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mcpnb import auth as auth
     from mcpnb import discovery as discovery
     from mcpnb import lab as lab
     from mcpnb.aggregation import forget_fusion as forget_fusion
@@ -145,6 +146,7 @@ _HOMES = {
 """Public name → where it lives (`module:name` when it is called otherwise there)."""
 
 _MODULES = {
+    "auth": "mcpnb.auth",
     "discovery": "mcpnb.discovery",
     "lab": "mcpnb.lab",
     "scenarios": "mcpnb.simulation.scenarios",
@@ -198,6 +200,7 @@ __all__ = [
     "ToolNotFound",
     "ToolRef",
     "Workload",
+    "auth",
     "compare",
     "connect",
     "discovery",

@@ -82,7 +82,7 @@ def test_public_names_are_these_and_each_can_be_had():
         "Parameter", "QueuePolicy", "Recording", "RecordingError", "Resilience",
         "Result", "RetryPolicy", "Run", "Sampling", "Scenario", "ServerDisconnected", "SimServer",
         "Strategy", "StrategyError", "ToolChanged", "ToolError", "ToolNotFound", "ToolRef", "Workload",
-        "compare", "connect", "discovery", "doctor", "forget_fusion", "lab", "load_ipython_extension",
+        "auth", "compare", "connect", "discovery", "doctor", "forget_fusion", "lab", "load_ipython_extension",
         "playground", "register_fusion", "register_strategy", "replay", "scenarios", "service", "simulate",
         "strategies", "tb", "unload_ipython_extension",
     ]  # fmt: skip

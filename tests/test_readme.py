@@ -46,7 +46,7 @@ def test_a_session_is_recorded_and_answered_again_as_shown(tmp_path, monkeypatch
     weather = {"command": sys.executable, "args": ["-m", "mcpnb.lab.servers.weather"]}
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"mcpnb": mcpnb}
-    with mcpnb.connect({"alpha": weather}) as names["fleet"]:
+    with mcpnb.connect({"alpha": weather, "beta": weather}, replicas=True) as names["fleet"]:
         exec(compile(RECORDING, "README.md", "exec"), names)
     with names["again"] as again:
         assert again.call("weather.current", location="London").value == names["answer"].value
