@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from typing import Any
 
 import hypothesis
 import pytest
@@ -29,6 +31,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         longest = item.get_closest_marker("long") or item.get_closest_marker("measured")
         if longest and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(900))
+
+
+IPC = {"transport": "ipc"}
+"""Kernels' sockets are files: a port that Jupyter found free may be another's when the kernel takes it."""
+
+
+@pytest.fixture(scope="session")
+def start_kernel():
+    """`with start_kernel(cwd=...) as (manager, client)`: an IPython kernel, which is gone afterwards."""
+    jupyter = pytest.importorskip("jupyter_client.manager")
+
+    @contextlib.contextmanager
+    def started(**options: Any):
+        manager = jupyter.KernelManager(kernel_name="python3", **IPC)
+        manager.start_kernel(**options)
+        client = manager.client()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=60)
+            yield manager, client
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
+            manager.cleanup_resources()
+
+    return started
+
+
+@pytest.fixture(scope="session")
+def over_files():
+    """The configuration for nbclient to start such kernels."""
+    traitlets = pytest.importorskip("traitlets.config")
+    return traitlets.Config({"KernelManager": IPC})
 
 
 @pytest.fixture

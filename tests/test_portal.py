@@ -397,15 +397,11 @@ def test_control_c_stops_a_waiting_script_which_then_goes_on():
 
 
 @pytest.fixture
-def kernel(tmp_path, monkeypatch):
+def kernel(tmp_path, monkeypatch, start_kernel):
     """A real IPython kernel and its client."""
-    manager_module = pytest.importorskip("jupyter_client.manager")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    manager, client = manager_module.start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
-    yield manager, client
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
-    manager.cleanup_resources()
+    with start_kernel(cwd=str(tmp_path)) as started:
+        yield started
 
 
 def answer_to(client, request: str) -> dict[str, object]:

@@ -16,6 +16,7 @@ from mcpnb.errors import McpnbError
 from mcpnb.lab.profile import Profile
 from mcpnb.notebook.dashboard import Panel
 from mcpnb.notebook.markup import escape
+from mcpnb.notebook.slider_names import slider_names
 
 __all__ = ["Breakable", "panel"]
 
@@ -47,7 +48,7 @@ def panel(fleet: Breakable, servers: Sequence[str]) -> Panel:
 
 def _build(fleet: Breakable, servers: Sequence[str]) -> Any:
     rows = [_Row(fleet, server) for server in servers]
-    box = _widgets().VBox([row.widget for row in rows])
+    box = _widgets().VBox([*(row.widget for row in rows), slider_names()])
     box.rows = rows  # the dashboard hands the widget back on every refresh
     return box
 

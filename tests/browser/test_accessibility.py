@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from .test_dashboard import _RUN
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 CELLS = [
@@ -31,17 +33,27 @@ for _ in range(20):
 
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
-# ipywidgets gives a slider's handle no name, and Python cannot: its label has to stand in the same widget.
 _CHECK = """async ([places, rules]) => {
-  const label = node => document.querySelector(node.target.join(' '))
-    .closest('.widget-hslider')?.querySelector('.widget-label')?.innerText.trim();
-  const excused = (rule, node) => rule.id === 'aria-input-field-name' && label(node);
   const words = node => node.any.concat(node.all).map(check => check.message).join('; ').slice(0, 200);
   const found = await axe.run({include: places}, {runOnly: {type: 'tag', values: rules}});
   return found.violations.flatMap(rule => rule.nodes
-    .filter(node => !excused(rule, node))
     .map(node => `${rule.id}: ${node.html.slice(0, 160)} (${words(node)})`));
 }"""
+
+_NAMES = """() => [...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) [role=slider]')]
+  .map(handle => handle.ariaLabel)"""
+
+# A slider that turns gets another handle. One of somebody else's stands beside all of ours.
+_MARK = """() => {
+  for (const handle of document.querySelectorAll('[role=slider]')) handle.dataset.old = 'yes';
+  document.body.insertAdjacentHTML('beforeend', `<div id="others" class="widget-slider">
+    <label class="widget-label">theirs</label><div class="noUi-handle"></div></div>`);
+}"""
+_TURN = """
+import gc, ipywidgets
+sliders = (w for w in gc.get_objects() if isinstance(w, ipywidgets.IntSlider))
+days = next(w for w in sliders if w.description == 'Slider for days')
+days.orientation = 'vertical'"""
 
 
 @pytest.fixture(scope="session")
@@ -69,4 +81,14 @@ def test_what_a_person_touches_has_labels_and_contrast(lab_page, axe):
         page.shot()
         found = page.page.evaluate(_CHECK, [[[outputs]], _RULES])
         assert not found, "\n".join(found)
+    names = page.page.evaluate(_NAMES)
+    lab = [f"{word}, weather-{n}: " for n in (1, 2, 3) for word in ("latency", "jitter", "errors")]
+    ours = [*lab, "Slider for days", "calls/s, Calls per second", "seconds, How long"]
+    assert [name[: len(begin)] for name, begin in zip(names, ours, strict=True)] == ours
+    assert page.output(1).get_by_role("textbox", name=names[0]).inner_text() == "20"
+
+    page.page.evaluate(_MARK)
+    assert page.page.evaluate(_RUN, _TURN) == ""
+    page.output(2).locator("[role=slider]:not([data-old])[aria-label^='Slider for days']").wait_for()
+    assert page.page.locator("#others [aria-label]").count() == 0
     assert page.console == []

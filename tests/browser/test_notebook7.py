@@ -52,8 +52,10 @@ def test_all_that_lives_in_jupyterlab_lives_in_notebook_7(lab_page):
     )
     board.get_by_text("fleet.strategy = 'round_robin'").first.wait_for(timeout=15_000)
     assert page.page.evaluate(_RUN, "print(fleet.strategy)").strip() == "round_robin"
+    board.get_by_role("slider", name="latency, weather-2: mean time per call").wait_for(timeout=15_000)
 
     form = page.output(FORM)
+    form.get_by_role("slider", name="Slider for days").wait_for(timeout=15_000)
     days = form.get_by_label(re.compile("^days")).last
     days.fill("4")
     days.press("Enter")

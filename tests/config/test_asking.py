@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
-from jupyter_client.manager import start_new_kernel
 
 import mcpnb
 from mcpnb.config import Prompt
@@ -40,11 +39,9 @@ print(configs)
 
 
 @pytest.fixture
-def kernel() -> Iterator[BlockingKernelClient]:
-    manager, client = start_new_kernel(kernel_name="python3")
-    yield client
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
+def kernel(start_kernel) -> Iterator[BlockingKernelClient]:
+    with start_kernel() as (_, client):
+        yield client
 
 
 def test_a_kernel_asks_its_front_end_once_for_each_input(kernel: BlockingKernelClient) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from jupyter_client.manager import KernelManager, start_new_kernel
+from jupyter_client.manager import KernelManager
 
 from .conftest import OLD
 
@@ -26,12 +26,9 @@ print(*(each.pid for each in connections.values()), *connections["shell"].stderr
 
 
 @pytest.fixture
-def kernel() -> Iterator[tuple[KernelManager, object]]:
-    manager, client = start_new_kernel(kernel_name="python3")
-    yield manager, client
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
-    manager.cleanup_resources()
+def kernel(start_kernel) -> Iterator[tuple[KernelManager, object]]:
+    with start_kernel() as started:
+        yield started
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux to watch a process that is no child")

@@ -37,7 +37,7 @@ def row(lab: Lab, server: str = "a", *, run: Any = lambda action: action()) -> c
 def test_there_is_a_row_for_each_server_with_what_holds_now() -> None:
     panel = controls.panel(Lab(), ["a", "b<i>"])
     assert panel.title
-    first, second = panel.build().children
+    first, second, _ = panel.build().children
     assert "a" in first.children[0].value
     assert "b&lt;i&gt;" in second.children[0].value
     assert [slider.value for slider in first.children[1:4]] == [20, 50, 0]

@@ -220,7 +220,7 @@ def test_an_unknown_server_or_setting_is_named_with_what_there_is(fleet: LabFlee
 
 def test_the_dashboard_gets_the_labs_controls(fleet: LabFleet) -> None:
     panel = fleet.panels()[-1]
-    assert [row.children[0].value for row in panel.build().children] == [
+    assert [row.children[0].value for row in panel.build().children[:-1]] == [
         f"<b>weather-{n}</b>" for n in (1, 2, 3)
     ]
 

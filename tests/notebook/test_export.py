@@ -133,6 +133,7 @@ def test_a_live_thing_is_a_widget_and_carries_its_own_fallback(ran: Ran, shown: 
 def test_a_page_without_the_widgets_state_shows_tables_and_when_they_were_taken(ran: Ran) -> None:
     page = body(exported(ran.open, state=False))
     assert "<script" not in page
+    assert "MutationObserver" not in page, "what names sliders is written in no output"
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     read = words(page)
     assert len(re.findall(TAKEN, html_of(page), re.IGNORECASE)) == len(LIVE)

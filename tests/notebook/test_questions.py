@@ -9,7 +9,6 @@ import time
 from typing import NamedTuple
 
 import pytest
-from jupyter_client.manager import start_new_kernel
 
 from mcpnb.connection import Elicitation
 from mcpnb.model import Event
@@ -426,14 +425,12 @@ class Kernel:
 
 
 @pytest.fixture(scope="module")
-def kernel():
-    manager, client = start_new_kernel(kernel_name="python3")
-    made = Kernel(manager, client)
-    made.run(SERVER)
-    yield made
-    made.run("fleet.close()")
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
+def kernel(start_kernel):
+    with start_kernel() as (manager, client):
+        made = Kernel(manager, client)
+        made.run(SERVER)
+        yield made
+        made.run("fleet.close()")
 
 
 WAYS = {

@@ -9,7 +9,6 @@ import threading
 import mcp_types
 import pandas as pd
 import pytest
-from jupyter_client.manager import start_new_kernel
 from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import MCPServer
 
@@ -404,9 +403,8 @@ fleet = mcpnb.connect({"a": Server("a", on_list_tools=listed)})
 """
 
 
-def test_tab_and_shift_tab_in_a_real_kernel():
-    manager, client = start_new_kernel(kernel_name="python3")
-    try:
+def test_tab_and_shift_tab_in_a_real_kernel(start_kernel):
+    with start_kernel() as (_, client):
         client.execute_interactive(IN_KERNEL, timeout=60)
 
         def tab(code):
@@ -422,10 +420,7 @@ def test_tab_and_shift_tab_in_a_real_kernel():
         assert "location" in told
         assert "The weather." in told
         assert "Call signature" not in told
-    finally:
         client.execute_interactive("fleet.close()", timeout=60)
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
 
 
 # ---- prompts and templates

@@ -16,6 +16,7 @@ from mcpnb.notebook.forms.kit import Kit, Suggest
 from mcpnb.notebook.forms.nested import whole
 from mcpnb.notebook.markup import cut, escape, shorten, style
 from mcpnb.notebook.next_cell import next_cell
+from mcpnb.notebook.slider_names import slider_names
 
 __all__ = ["Panel", "Pressed"]
 
@@ -70,7 +71,7 @@ class Panel:
         legend = _LEGEND if schema.get("properties") else ""
         above = (kit.html(f"{head}{legend}"), *self._inputs.widgets, self._trouble, buttons, self._confirm)
         panel = kit.box((*above, self._note, self._line, self._outcome), "mcpnb-panel")
-        self.root = kit.box((kit.sheet(style()), panel), "mcpnb-live")
+        self.root = kit.box((kit.sheet(style()), panel, slider_names()), "mcpnb-live")
         self.root.add_class("mcpnb-form")
 
     @property

@@ -23,6 +23,7 @@ from mcpnb.notebook.forms.nested import make
 from mcpnb.notebook.markup import bundle, cut, escape, style, visible
 from mcpnb.notebook.markup import name as named
 from mcpnb.notebook.shapes import Shapes
+from mcpnb.notebook.slider_names import slider_names
 
 if TYPE_CHECKING:
     from mcpnb.connection import Elicitation
@@ -120,7 +121,7 @@ class Form:
         rows = [part for _, each in self._inputs for part in each.widgets]
         panel = w.Box([self._kit.html(head), *rows, w.HBox(self._buttons), self._note])
         panel.add_class("mcpnb-panel")
-        root = w.Box([sheet, panel])
+        root = w.Box([sheet, panel, slider_names()])
         root.add_class("mcpnb-live")
         return root
 

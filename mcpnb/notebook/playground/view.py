@@ -18,6 +18,7 @@ from mcpnb.notebook.playground.load import LoadControls
 from mcpnb.notebook.playground.rows import Change, Editor, Faults, Servers, Tell
 from mcpnb.notebook.playground.state import State
 from mcpnb.notebook.playground.written import SourceControls
+from mcpnb.notebook.slider_names import slider_names
 
 _WRONG: Final = '<span class="mcpnb-bad">✕ that did not work</span>'
 
@@ -185,7 +186,7 @@ class View:
         right = self._box([self._trouble, self._body, self.source.shown], "mcpnb-stage")
         grid = self._box([left, right, self.servers.box, self.faults.box], "mcpnb-ground")
         sheet = self._w.HTML(style(), layout=self._w.Layout(display="none"))
-        return self._box([sheet, grid], "mcpnb-live mcpnb-play")
+        return self._box([sheet, grid, slider_names()], "mcpnb-live mcpnb-play")
 
     def _head(self, text: str, css: str = "mcpnb-sub") -> Any:
         tag = "h3" if css == "mcpnb-title" else "h4"
