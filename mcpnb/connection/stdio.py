@@ -83,6 +83,7 @@ class StdioProcess:
             stderr=self._stderr.fileno(),
             start_new_session=True,
         )
+        _let_stdin_end_as_it_will(process)
         self.started, self.pid = True, process.pid
         watchdog.guard(process.pid)
         incoming, read_stream = anyio.create_memory_object_stream[SessionMessage | Exception](0)
@@ -195,18 +196,25 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _release(process: Process) -> None:
-    """Close asyncio's transport, which otherwise waits for pipes that an orphan may hold, and warns."""
-    transport = getattr(getattr(process, "_process", None), "_transport", None)
-    if transport is None:
-        return
-    # Why stdin was closed nobody asks, of which asyncio complains before Python 3.11.3.
-    closed = getattr(transport.get_protocol(), "_stdin_closed", None)
+def _let_stdin_end_as_it_will(process: Process) -> None:
+    """Look at why stdin was closed, as nobody else does: asyncio complains of that before Python 3.11.3."""
+    transport = _transport(process)
+    closed = getattr(transport and transport.get_protocol(), "_stdin_closed", None)
     if closed is not None:
         closed.add_done_callback(_look_at)
-    transport.close()
 
 
 def _look_at(future: asyncio.Future[None]) -> None:
     if not future.cancelled():
         future.exception()
+
+
+def _release(process: Process) -> None:
+    """Close asyncio's transport, which otherwise waits for pipes that an orphan may hold, and warns."""
+    transport = _transport(process)
+    if transport is not None:
+        transport.close()
+
+
+def _transport(process: Process) -> asyncio.SubprocessTransport | None:
+    return getattr(getattr(process, "_process", None), "_transport", None)
