@@ -53,7 +53,8 @@ def follow(page, link, say: str, *, reachable: bool = True) -> str:
     wanted = tab.expect_response if reachable else tab.expect_request
     with wanted("**/callback?*") as ended:
         tab.get_by_role("button", name=say).click()
-    return ended.value.url  # the tab goes with its page: closing it by itself now and then never ends
+    page.page.bring_to_front()  # the tab goes with its page: closing it by itself now and then never ends
+    return ended.value.url
 
 
 def saved(page, lab_server) -> str:
