@@ -33,10 +33,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
 
 
-IPC = {"transport": "ipc"}
-"""Kernels' sockets are files: a port that Jupyter found free may be another's when the kernel takes it."""
-
-
 @pytest.fixture(scope="session")
 def start_kernel():
     """`with start_kernel(cwd=...) as (manager, client)`: an IPython kernel, which is gone afterwards."""
@@ -44,7 +40,7 @@ def start_kernel():
 
     @contextlib.contextmanager
     def started(**options: Any):
-        manager = jupyter.KernelManager(kernel_name="python3", **IPC)
+        manager = jupyter.KernelManager(kernel_name="python3")
         manager.start_kernel(**options)
         client = manager.client()
         client.start_channels()
@@ -57,13 +53,6 @@ def start_kernel():
             manager.cleanup_resources()
 
     return started
-
-
-@pytest.fixture(scope="session")
-def over_files():
-    """The configuration for nbclient to start such kernels."""
-    traitlets = pytest.importorskip("traitlets.config")
-    return traitlets.Config({"KernelManager": IPC})
 
 
 @pytest.fixture

@@ -48,12 +48,11 @@ def test_it_ends_with_exercises_that_there_are_and_a_way_on(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_from_top_to_bottom(path: Path, tmp_path: Path, over_files) -> None:
+def test_it_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": tmp_path}},
-        config=over_files,
-    )  # fmt: skip
+        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    )
     # pytest's mark makes a kernel leave its standard streams alone, as it would not for a person.
     client.execute(env={key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"})
     for cell in notebook.cells:

@@ -239,7 +239,7 @@ fleet.close()
 """
 
 
-def test_a_notebook_that_was_run_and_saved_holds_no_secret(planted: Planted, over_files) -> None:
+def test_a_notebook_that_was_run_and_saved_holds_no_secret(planted: Planted) -> None:
     hidden = planted.file.with_name("answers.py")
     hidden.write_text(f"ANSWER, FLEET = {PLANTED['input']!r}, {PLANTED['fleet']!r}\n")
     first = (
@@ -250,7 +250,7 @@ def test_a_notebook_that_was_run_and_saved_holds_no_secret(planted: Planted, ove
         nbformat.v4.new_code_cell(cell.strip()) for cell in text.format(file=str(planted.file)).split("---")
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(first), *cells])
-    NotebookClient(notebook, timeout=60, allow_errors=True, config=over_files).execute()
+    NotebookClient(notebook, timeout=60, allow_errors=True).execute()
     saved = io.StringIO()
     nbformat.write(notebook, saved)
     assert "says: Error executing tool fail" in saved.getvalue()
