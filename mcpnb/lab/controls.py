@@ -6,15 +6,14 @@ they touch nothing but widgets and the fleet, never raise, and leave what takes 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any, Final, NamedTuple, Protocol
 
 from mcpnb.errors import McpnbError
 from mcpnb.lab.profile import Profile
-from mcpnb.notebook.dashboard import Panel
+from mcpnb.notebook.background import in_background
+from mcpnb.notebook.face import Panel, widgets
 from mcpnb.notebook.markup import escape
 from mcpnb.notebook.slider_names import slider_names
 
@@ -48,7 +47,7 @@ def panel(fleet: Breakable, servers: Sequence[str]) -> Panel:
 
 def _build(fleet: Breakable, servers: Sequence[str]) -> Any:
     rows = [_Row(fleet, server) for server in servers]
-    box = _widgets().VBox([*(row.widget for row in rows), slider_names()])
+    box = widgets().VBox([*(row.widget for row in rows), slider_names()])
     box.rows = rows  # the dashboard hands the widget back on every refresh
     return box
 
@@ -57,14 +56,6 @@ def _follow(box: Any) -> bool:
     for row in box.rows:
         row.follow()
     return True
-
-
-def _widgets() -> Any:
-    return import_module("ipywidgets")  # half typed, and slow to import: only when something is shown
-
-
-def _in_background(action: Callable[[], None]) -> None:
-    threading.Thread(target=action, name="mcpnb-lab-action", daemon=True).start()
 
 
 class _Scale(NamedTuple):
@@ -92,10 +83,10 @@ class _Row:
     """One server's sliders and buttons."""
 
     def __init__(
-        self, fleet: Breakable, server: str, *, run: Callable[[Callable[[], None]], None] = _in_background
+        self, fleet: Breakable, server: str, *, run: Callable[[Callable[[], None]], None] = in_background
     ) -> None:
         self._fleet, self._server, self._run = fleet, server, run
-        w = _widgets()
+        w = widgets()
         now = fleet.profile(server)
         self._said = w.HTML()
         self.sliders = {
@@ -118,7 +109,7 @@ class _Row:
         self.widget: Any = w.HBox([name, *self.sliders.values(), together, self._said], layout=layout)
 
     def _slider(self, scale: _Scale, value: float) -> Any:
-        w, shown = _widgets(), value * scale.factor
+        w, shown = widgets(), value * scale.factor
         slider = w.FloatSlider(
             value=shown,
             min=0,
@@ -135,7 +126,7 @@ class _Row:
         return slider
 
     def _button(self, label: str, act: Callable[[str], None], tip: str, style: str) -> Any:
-        w = _widgets()
+        w = widgets()
         button = w.Button(
             description=label,
             tooltip=f"{self._server}: {tip}",

@@ -9,15 +9,14 @@ takes time to a thread of its own.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from mcpnb.catalog import KINDS
-from mcpnb.notebook.face import Panel
+from mcpnb.notebook.background import in_background
+from mcpnb.notebook.face import Panel, widgets
 from mcpnb.notebook.markup import cut, escape, shorten
 from mcpnb.notebook.servers import swatch
 
@@ -144,32 +143,19 @@ async def _now(act: Callable[[], None]) -> None:
 
 def conflicts_panel(fleet: Contested) -> Panel:
     """The panel for a dashboard. It is there while there are conflicts."""
-    return Panel("Conflicts", lambda: _Board(fleet).widget, _refresh)
-
-
-def _refresh(widget: Any) -> bool:
-    return widget.board.refresh()
-
-
-def _widgets() -> Any:
-    return import_module("ipywidgets")  # half typed, and slow to import: only when something is shown
-
-
-def _in_background(action: Callable[[], None]) -> None:
-    threading.Thread(target=action, name="mcpnb-action", daemon=True).start()
+    return Panel.of("Conflicts", lambda: _Board(fleet))
 
 
 class _Board:
     """The rows of all conflicts."""
 
     def __init__(
-        self, fleet: Contested, *, run: Callable[[Callable[[], None]], None] = _in_background
+        self, fleet: Contested, *, run: Callable[[Callable[[], None]], None] = in_background
     ) -> None:
         self._fleet, self._run = fleet, run
         self._rows: dict[tuple[str, str], _Row] = {}
-        self._more = _widgets().HTML()
-        self.widget: Any = _widgets().VBox([])
-        self.widget.board = self  # the dashboard hands the widget back on every refresh
+        self._more = widgets().HTML()
+        self.widget: Any = widgets().VBox([])
         self.refresh()
 
     def refresh(self) -> bool:
@@ -216,7 +202,7 @@ class _Row:
     """One conflict: what is chosen, why, and the dropdown."""
 
     def __init__(self, open_: OpenConflict, choose: Callable[[_Row, str], None]) -> None:
-        w = _widgets()
+        w = widgets()
         self.conflict, self._choose, self._said = open_.conflict, choose, ""
         self._following = False  # the dropdown moves because the fleet did, not by a user's hand
         self._label = w.HTML(layout=w.Layout(margin="0 8px", flex="1 1 260px"))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mcpnb.metrics import AttemptLog, EventLog
 from mcpnb.model import ServerStatus
+from mcpnb.notebook.background import in_background
 from mcpnb.notebook.board import Moment, board_html, board_text
 from mcpnb.notebook.cells import PAGE, without_kernel
 from mcpnb.notebook.face import Controls, Face, Panel
@@ -111,10 +112,6 @@ class FleetView(Protocol):
         ...
 
 
-def _in_background(action: Callable[[], None]) -> None:
-    threading.Thread(target=action, name="mcpnb-action", daemon=True).start()
-
-
 class Dashboard:
     """Servers, strategy, latency, share of traffic and events of a fleet, live.
 
@@ -139,7 +136,7 @@ class Dashboard:
         rate: float = 4.0,
         scheduler: Scheduler = TIMERS,
         clock: Callable[[], float] = time.time,
-        run: Callable[[Callable[[], None]], None] = _in_background,
+        run: Callable[[Callable[[], None]], None] = in_background,
     ) -> None:
         self._view, self._window, self._clock, self._run = view, window, clock, run
         self._pulse = Pulse(self.refresh, scheduler, rate=rate)

@@ -6,11 +6,10 @@ It owns the words and symbols of their states. It asks no backend.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Any, Final
 
 from mcpnb.discovery import BackendStatus
-from mcpnb.notebook.face import Panel
+from mcpnb.notebook.face import Panel, widgets
 from mcpnb.notebook.markup import Column, count, cut, style, table
 from mcpnb.notebook.servers import Look, look, text_table
 
@@ -74,8 +73,7 @@ def directories_panel(statuses: Callable[[], Sequence[BackendStatus]]) -> Panel:
         return f'<div class="mcpnb">{style()}{body}</div>' if body else ""
 
     def build() -> Any:
-        widgets: Any = import_module("ipywidgets")  # half typed, and slow to import: only when shown
-        return widgets.HTML(shown())
+        return widgets().HTML(shown())
 
     def refresh(widget: Any) -> bool:
         html = shown()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from mcpnb.model import ServerStatus
 from mcpnb.notebook import servers
@@ -26,6 +27,21 @@ _BUTTON: Final = 26
 """Pixels of a button's height."""
 
 
+def widgets() -> Any:
+    """The module `ipywidgets`: half typed, and slow to import, so only when something is shown."""
+    return import_module("ipywidgets")
+
+
+class Keeper(Protocol):
+    """What a panel's widget belongs to."""
+
+    widget: Any
+
+    def refresh(self) -> bool:
+        """Bring the widget up to date; whether there is anything to show."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Panel:
     """Something more on a dashboard, such as a lab's controls."""
@@ -35,6 +51,17 @@ class Panel:
     """Makes the ipywidgets widget; called once, when the dashboard is first shown."""
     refresh: Callable[[Any], bool] | None = None
     """Brings the widget up to date, with every refresh; False: there is nothing to show now."""
+
+    @classmethod
+    def of(cls, title: str, make: Callable[[], Keeper]) -> Panel:
+        """A panel that is brought up to date by what its widget belongs to."""
+
+        def build() -> Any:
+            keeper = make()
+            keeper.widget.keeper = keeper  # the dashboard hands the widget back on every refresh
+            return keeper.widget
+
+        return cls(title, build, lambda widget: widget.keeper.refresh())
 
 
 class Controls(NamedTuple):
@@ -70,9 +97,7 @@ class Face:
         window: float,
         panels: Sequence[Panel],
     ) -> None:
-        import ipywidgets  # noqa: PLC0415 - a third of a second, spent when a dashboard is first shown
-
-        self._w = ipywidgets
+        self._w = widgets()
         self._controls = controls
         self._buttons: dict[_Spot, Any] = {}
         self._body = self._place()
@@ -82,7 +107,7 @@ class Face:
         self._pause, self._coded = self._pause_button(), self._code_button()
         bar = [self._knobs.menu, self._window_menu(windows, window), self._pause, self._coded]
         self._acts = self._box([], "mcpnb-act")
-        self._style = ipywidgets.HTML(style(), layout=self._layout(display="none"))
+        self._style = self._w.HTML(style(), layout=self._layout(display="none"))
         self._panels = [(panel, self._panel(panel)) for panel in panels]
         more = [box for _, box in self._panels]
         above = [self._style, self._box(bar, "mcpnb-controls"), self._body, self._acts]

@@ -7,17 +7,16 @@ client's, the picture `race`'s.
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from mcpnb.errors import McpnbError
 from mcpnb.model import Explanation
+from mcpnb.notebook.background import in_background
 from mcpnb.notebook.cards import card, head
-from mcpnb.notebook.face import Panel
+from mcpnb.notebook.face import Panel, widgets
 from mcpnb.notebook.markup import bundle, compact, cut, join, name, shorten
 from mcpnb.notebook.race import strip, strip_text, winner
 
@@ -164,15 +163,7 @@ class Raceable(Protocol):
 
 def race_panel(fleet: Raceable) -> Panel:
     """The panel for a dashboard. It is there while some tool only reads."""
-    return Panel("Race: one call under several strategies", lambda: _Track(fleet).widget, _refresh)
-
-
-def _refresh(widget: Any) -> bool:
-    return widget.track.refresh()
-
-
-def _in_background(action: Callable[[], None]) -> None:
-    threading.Thread(target=action, name="mcpnb-action", daemon=True).start()
+    return Panel.of("Race: one call under several strategies", lambda: _Track(fleet))
 
 
 def _blank(tools: Mapping[str, Sequence[str]], tool: str | None) -> str:
@@ -183,10 +174,8 @@ def _blank(tools: Mapping[str, Sequence[str]], tool: str | None) -> str:
 class _Track:
     """The panel's widgets: which tool, with what, and the last race."""
 
-    def __init__(
-        self, fleet: Raceable, *, run: Callable[[Callable[[], None]], None] = _in_background
-    ) -> None:
-        w: Any = import_module("ipywidgets")  # half typed, and slow to import: only when something is shown
+    def __init__(self, fleet: Raceable, *, run: Callable[[Callable[[], None]], None] = in_background) -> None:
+        w = widgets()
         self._fleet, self._run = fleet, run
         self.tool: Any = w.Dropdown(
             options=list(fleet.safe_tools()), description="Tool", tooltip="Tools that only read",
@@ -209,7 +198,6 @@ class _Track:
         self.widget: Any = w.VBox(
             [w.HBox([self.tool, self.arguments, self.button], layout=layout), self.shown]
         )
-        self.widget.track = self  # the dashboard hands the widget back on every refresh
 
     def refresh(self) -> bool:
         """Offer the tools that there are; whether there are any. Sends nothing when they are the same."""

@@ -197,7 +197,7 @@ def test_the_dashboards_panel_offers_what_only_reads_and_tells_errors(fleet):
     widget = panel.build()
     assert panel.refresh is not None
     assert panel.refresh(widget) is True
-    track = widget.track
+    track = widget.keeper
     assert track.tool.options == ("forecast",)
     assert track.arguments.value == '{"city": ""}'
     track._run = lambda action: action()

@@ -6,13 +6,12 @@ raise, and leave what takes time to a thread of its own.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mcpnb.notebook.face import Panel
+from mcpnb.notebook.background import in_background
+from mcpnb.notebook.face import Panel, widgets
 from mcpnb.notebook.login.card import host, reason
 from mcpnb.notebook.login.panel import Card
 from mcpnb.notebook.login.words import OPEN, Account, accounts, login_look, login_words, names
@@ -54,19 +53,7 @@ class Doorman(Protocol):
 
 def logins_panel(fleet: Doorman) -> Panel:
     """The panel for a dashboard. It is there while any server has a login."""
-    return Panel("Logins", lambda: Logins(fleet).widget, _refresh)
-
-
-def _refresh(widget: Any) -> bool:
-    return widget.board.refresh()
-
-
-def _widgets() -> Any:
-    return import_module("ipywidgets")  # half typed, and slow to import: only when something is shown
-
-
-def _in_background(action: Callable[[], None]) -> None:
-    threading.Thread(target=action, name="mcpnb-action", daemon=True).start()
+    return Panel.of("Logins", lambda: Logins(fleet))
 
 
 class Logins:
@@ -76,14 +63,13 @@ class Logins:
         self,
         fleet: Doorman,
         *,
-        run: Callable[[Callable[[], None]], None] = _in_background,
+        run: Callable[[Callable[[], None]], None] = in_background,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._fleet, self._run, self._clock = fleet, run, clock
         self._rows: dict[tuple[str, str], _Row] = {}
         self._cards: dict[LoginRequest, Card] = {}
-        self.widget: Any = _widgets().VBox([])
-        self.widget.board = self  # the dashboard hands the widget back on every refresh
+        self.widget: Any = widgets().VBox([])
         self.refresh()
 
     def refresh(self) -> bool:
@@ -133,7 +119,7 @@ class _Row:
     """One login: its servers, where, how it stands, and the button."""
 
     def __init__(self, account: Account, act: Callable[[_Row], None]) -> None:
-        w = _widgets()
+        w = widgets()
         self._act, self._said, self._html = act, "", ""
         self.server, self.logs_in = "", False
         self._label: Any = w.HTML(layout=w.Layout(flex="1 1 300px", margin="0 8px 0 0"))

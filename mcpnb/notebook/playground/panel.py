@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from mcpnb.notebook.background import in_background
 from mcpnb.notebook.cells import PAGE, without_kernel
 from mcpnb.notebook.markup import bundle, escape
 from mcpnb.notebook.playground import code
@@ -48,10 +49,6 @@ class Live(Protocol):
         ...
 
 
-def _in_background(action: Callable[[], None]) -> None:
-    threading.Thread(target=action, name="mcpnb-playground-live", daemon=True).start()
-
-
 class Playground:
     """A comparison of strategies that follows its controls. Made by `mcpnb.playground`.
 
@@ -72,7 +69,7 @@ class Playground:
         live: Live | None = None,
         scheduler: Scheduler = TIMERS,
         clock: Callable[[], float] = time.monotonic,
-        run: Callable[[Callable[[], None]], None] = _in_background,
+        run: Callable[[Callable[[], None]], None] = in_background,
         worker: Callable[[Callable[[Found], None]], Worker] = Worker,
     ) -> None:
         self._state, self._found = state, Found(state)
