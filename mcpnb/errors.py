@@ -133,11 +133,18 @@ class DiscoveryError(McpnbError):
 
 
 class ConnectError(McpnbError):
-    """A server that did not take the connection or the call. Nothing was executed."""
+    """A server that did not take the connection or the call. Nothing was executed.
+
+    Attributes:
+        server: Its name.
+        reason: Why, in plain words.
+        retry_after: Seconds until it wants to be asked again, or will be; when known.
+    """
 
     def __init__(self, server: str, reason: str, *, retry_after: float | None = None) -> None:
         self.server, self.reason, self.retry_after = server, reason, retry_after
-        super().__init__(f"{server}: {reason}")
+        again = "" if retry_after is None else f"\nTry again in {retry_after:.1f} s."
+        super().__init__(f"{server}: {reason}{again}")
 
 
 class AuthError(ConnectError):

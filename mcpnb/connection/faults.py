@@ -1,7 +1,8 @@
-"""What can go wrong between us and a server, in six kinds and plain words; and the error each one becomes.
+"""What can go wrong between us and a server, in seven kinds and plain words; and the error each one becomes.
 
     refused   nobody took the connection: not executed, the server is gone
-    busy      429 or 503: not executed, the server is there
+    busy      503: not executed, something is there
+    limited   429: not executed, the server is well and has had enough of us
     lost      the server no longer knows our session: not executed, connect again
     denied    401 or 403: not executed, and trying again will not help
     broken    the connection ended in the middle: it may have been executed
@@ -27,9 +28,9 @@ from mcpnb.errors import AuthError, ConnectError, McpnbError, ServerDisconnected
 
 __all__ = ["NOT_EXECUTED", "Fault", "FaultKind", "fault_of_error", "fault_of_response", "retry_after"]
 
-FaultKind = Literal["refused", "busy", "lost", "denied", "broken", "silent"]
+FaultKind = Literal["refused", "busy", "limited", "lost", "denied", "broken", "silent"]
 
-NOT_EXECUTED: frozenset[str] = frozenset({"refused", "busy", "lost", "denied"})
+NOT_EXECUTED: frozenset[str] = frozenset({"refused", "busy", "limited", "lost", "denied"})
 
 _BEFORE_SENDING = (httpx2.ConnectError, httpx2.UnsupportedProtocol, httpx2.ProxyError)
 
@@ -87,7 +88,7 @@ def fault_of_response(response: httpx2.Response) -> Fault | None:
         # 403 may concern the one tool only; with 401 nothing will work.
         return Fault("denied", f"{said}: {_wanted(response)}", final=status == 401)
     if status in {429, 503}:
-        return Fault("busy", said, retry_after=retry_after(response))
+        return Fault("limited" if status == 429 else "busy", said, retry_after=retry_after(response))
     if status >= 500:
         return Fault("broken", said)
     return None

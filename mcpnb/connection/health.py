@@ -85,8 +85,7 @@ class Health:
         except ToolError:
             pass  # an error is an answer
         except (ConnectError, ServerDisconnected) as error:
-            # 429 is a sign of life, and our own questions may have caused it.
-            if flight.status != 429:
+            if flight.fault is None or flight.fault.kind != "limited":
                 self._session.lose(flight.fault or Fault("broken", error.reason))
                 return
         finally:

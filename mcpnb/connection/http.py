@@ -19,7 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from mcpnb.auth.web import onward, tls
 
-from .faults import Fault, fault_of_error, fault_of_response
+from .faults import NOT_EXECUTED, Fault, fault_of_error, fault_of_response
 from .flight import FLIGHT, Flight
 from .messages import MAX_BYTES
 from .pace import Pace
@@ -81,6 +81,8 @@ class WatchedHttp(httpx2.AsyncClient):
         flight = FLIGHT.get()
         if request.method == "DELETE":
             return await self._farewell(request, options)
+        if _takes_back(request, flight):
+            return httpx2.Response(202, request=request)
         if request.method == "POST":
             await request.aread()  # the one that follows a redirect has a body that was not read yet
             if self._probed_in_vain and _HANDSHAKE in request.content[:_METHOD_IS_WITHIN]:
@@ -215,6 +217,13 @@ class WatchedHttp(httpx2.AsyncClient):
         if flight is not None:
             flight.met(fault)
         self._report(fault, flight)
+
+
+def _takes_back(request: httpx2.Request, flight: Flight | None) -> bool:
+    """Whether it cancels a request that was never taken: the SDK does for each whose task we cut short."""
+    if flight is None or flight.fault is None or flight.fault.kind not in NOT_EXECUTED:
+        return False
+    return request.method == "POST" and _CANCELLATION in request.content[:_METHOD_IS_WITHIN]
 
 
 def _moved(response: httpx2.Response) -> Fault | None:

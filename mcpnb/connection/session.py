@@ -116,6 +116,8 @@ class Session:
         # Only over HTTP do requests go different ways, and the transport must know whose each one is.
         self._tell_apart = config.transport in {"http", "sse"}
         self._last_seen = clock()
+        self._given_up = -math.inf
+        """When a caller went who had no answer."""
         self._waiting: asyncio.TimerHandle | None = None
         """Until a look at whether callers wait for longer than usual."""
         self._health = Health(self)
@@ -270,12 +272,14 @@ class Session:
             self._patience = asyncio.get_running_loop().call_later(self.pace.linger, self._leave.set)
 
     def on_fault(self, fault: Fault, flight: Flight | None) -> None:
-        """A wire's report. Some faults are the end; the others are a reason to look at once."""
+        """A wire's report. Some faults are the end, one is a sign of life; the others a reason to look."""
         del flight
         if self.client is None:
             return
         if fault.final or fault.kind in {"refused", "lost"}:
             self.lose(fault)
+        elif fault.kind == "limited":  # and a question of ours would count, too
+            self._last_seen = self.clock()
         else:
             self.suspect()
 
@@ -319,6 +323,9 @@ class Session:
                 answer = await send(client)
                 self._last_seen = self.clock()
                 return answer
+        except asyncio.CancelledError:
+            self._given_up = self.clock()
+            raise
         except Exception as error:  # noqa: BLE001 - it goes on at once, in our words
             raise self._failed(flight, what, error) from discreet_cause(error, self._redact)
         finally:
@@ -331,9 +338,9 @@ class Session:
         self._waiting = later(self.pace.unanswered, self._look_at_the_waiting)
 
     def _look_at_the_waiting(self) -> None:
-        """Callers who wait while nothing is heard of the server are a reason to ask it."""
+        """Callers who wait, or have given up, while nothing is heard of the server are a reason to ask it."""
         self._waiting = None
-        if self.busy and not self.lost.is_set():
+        if (self.busy or self._given_up > self._last_seen) and not self.lost.is_set():
             if self.quiet_for(self.pace.unanswered):
                 self.suspect()
             else:

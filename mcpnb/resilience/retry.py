@@ -1,7 +1,8 @@
 """When a failed attempt may be followed by another, and how soon.
 
 Retries are decided in one place, never nested. They spend a budget, because retries that are free turn a
-slow minute into an overload that feeds itself. Hedges spend the same one.
+slow minute into an overload that feeds itself. Hedges spend the same one. A server that says when it wants to
+be asked again gets no retry before; a call that has no time for that ends at once.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ class Call:
         stage: How many alternatives were taken so far.
         out: Attempts that have not ended.
         tried: Servers that already had an attempt for this tool.
+        welcome: Monotonic seconds from which on the first of them takes it again, as far as they said so.
         sent: Attempts so far; `spent` of them came before this tool, `hedges` of them were hedges.
         excluded, out_of: Who was filtered out at the first pick and why (some of many), and how many.
         looked_at: What the strategy's numbers mean.
@@ -37,7 +39,7 @@ class Call:
     __slots__ = (
         "alarms", "arrived", "ended", "excluded", "failure", "finished", "hedges", "looked_at", "out",
         "out_of", "pause", "pool", "repeatable", "request", "sent", "servers", "since", "spent", "stage",
-        "tool", "tried",
+        "tool", "tried", "welcome",
     )  # fmt: skip
 
     def __init__(self, request: Request, arrived: float, finished: float | None = None) -> None:
@@ -53,6 +55,7 @@ class Call:
         self.pool: Pool | None = None
         self.pause: Pause | None = None
         self.since = arrived
+        self.welcome = math.inf
         self.finished = finished
 
     @property
@@ -79,8 +82,17 @@ class Call:
             return False
         self.tool, self.servers, self.repeatable = self.request.alternatives[self.stage]
         self.stage += 1
-        self.tried, self.spent, self.hedges = (), self.sent, 0
+        self.spent, self.hedges = self.sent, 0
+        self.forgive()
         return True
+
+    def refused(self, until: float) -> None:
+        """A server that was tried wants to be left alone until then, or for no time at all."""
+        self.welcome = min(self.welcome, until)
+
+    def forgive(self) -> None:
+        """Every server may be tried again."""
+        self.tried, self.welcome = (), math.inf
 
     def explanation(self, resolution: str = "") -> Explanation:
         """The story of this call, for `Result.explain()`."""

@@ -9,7 +9,7 @@ actions it gets back. Everything that decides is in here or below, so all driver
                queue ────────┤      │ hedge     ├── fault that may be repeated ──┐
                              │ ◀────┘           │                                │ another server: at once
                              └──────────────────┼────────────────────────────────┤ the same: after a backoff
-                                                │                                └ none: the next alternative
+                                                │                                └ none, too late: the next tool
                                                 └── any other fault ────────────────▶ Finish
     on_timer: the deadline passed ──▶ Cancel what is out, Finish(timeout)
     on_cancel: the caller gave up ──▶ Cancel what is out, Finish(cancelled)
@@ -21,10 +21,11 @@ whichever is first. What comes later for the same attempt is ignored.
 
 from __future__ import annotations
 
+import math
 import random
 from functools import partial
 
-from mcpnb.errors import CallTimeout, Overloaded
+from mcpnb.errors import CallTimeout, ConnectError, Overloaded
 from mcpnb.model import (
     ANSWERS,
     FAULTS,
@@ -126,6 +127,7 @@ class Dispatcher(Admission):
         self._end(lease, outcome, now, actions)
         if outcome.kind in FAULTS or outcome.kind == "rejected":
             call.failure = outcome
+            call.refused(now + _left_alone(outcome))
             deadline = call.request.deadline
             if deadline is not None and now >= deadline and self._is_late(call, deadline, now):
                 self._time_out(call, now, actions)
@@ -276,29 +278,33 @@ class Dispatcher(Admission):
         elif call.retries_left <= 0 or not self._affordable(now):
             self._end_or_turn(call, outcome, now, actions)
         else:
-            self._again(call, f"retry: {outcome.kind} on {server}", now, actions)
+            self._again(call, server, outcome, now, actions)
 
-    def _again(self, call: Call, why: str, now: float, actions: list[Action]) -> None:
-        """Another server at once, else the same one after a backoff."""
+    def _again(self, call: Call, server: str, outcome: Outcome, now: float, actions: list[Action]) -> None:
+        """Another server at once, else the same one after a backoff, unless that is too late for the call."""
         pool = self._roster.pool(call.servers, call.request.requirement, call.tool, now)
-        call.since = now
+        call.since, deadline = now, call.request.deadline
         with pool.without(call.tried, now):
             if pool.eligible and not self._roster.freed:
-                self._place(call, pool, why, now, actions)
+                self._place(call, pool, f"retry: {outcome.kind} on {server}", now, actions)
                 return
             free = bool(pool.eligible)  # but others have the first choice
             others = free or any(node.name not in call.tried for node in pool.busy)
         if others:
             self._wait(call, pool, now, actions, behind=free)
-        elif pool.eligible or pool.busy:  # only servers that had their chance: give them time
-            self._rest(call, now)
-        else:
+        elif not pool.eligible and not pool.busy:
             self._nobody(call, pool, now, actions)
+        elif deadline is not None and self._is_late(call, deadline, call.welcome):
+            self._end_or_turn(call, outcome, now, actions)
+        else:  # only servers that had their chance: give them time
+            self._rest(call, now)
 
     def _rest(self, call: Call, now: float) -> None:
-        """Give the servers that had their chance time before they get the call again."""
-        pause = self._backoff.delay(call.sent - call.spent - 1, self._rng)
-        self._timers.set(now + pause, partial(self._rested, call), call)
+        """Give the servers that had their chance time before they get the call again, as much as they want."""
+        until = now + self._backoff.delay(call.sent - call.spent - 1, self._rng)
+        if call.welcome < math.inf:
+            until = max(until, call.welcome)
+        self._timers.set(until, partial(self._rested, call), call)
 
     def _rested(self, call: Call, now: float, actions: list[Action]) -> None:
         call.since = now
@@ -307,7 +313,7 @@ class Dispatcher(Admission):
             if pool.eligible and not self._roster.freed:
                 self._place(call, pool, "retry: after a backoff", now, actions)
                 return
-        call.tried = ()  # they had their time
+        call.forgive()
         self._send(call, "retry: after a backoff", now, actions)
 
     def _affordable(self, now: float) -> bool:
@@ -361,6 +367,12 @@ class Dispatcher(Admission):
             self._timers.over(call)
         self._calls.pop(call.request.id, None)
         actions.append(Finish(call, outcome))
+
+
+def _left_alone(outcome: Outcome) -> float:
+    """For how many seconds the server of an attempt that failed wants no other (`Retry-After`)."""
+    asked = outcome.error.retry_after if isinstance(outcome.error, ConnectError) else None
+    return asked or 0.0
 
 
 def _tells_how_slow(call: Call, outcome: Outcome) -> bool:

@@ -194,8 +194,8 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(headers, seconds) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (200, None), (400, None), (404, None), (401, "denied"), (403, "denied"), (429, "busy"), (503, "busy"),
-        (500, "broken"), (502, "broken"),
+        (200, None), (400, None), (404, None), (401, "denied"), (403, "denied"),
+        (429, "limited"), (503, "busy"), (500, "broken"), (502, "broken"),
     ],
 )  # fmt: skip
 def test_statuses_are_told_apart(status, kind) -> None:

@@ -155,6 +155,19 @@ async def test_a_call_that_is_not_answered_is_a_reason_to_ask_and_the_row_says_t
         assert seen.states() == ["connecting", "connected", "degraded", "connected"]
 
 
+async def test_a_call_that_its_caller_gave_up_is_as_good_a_reason_to_ask() -> None:
+    clock = Clock()
+    pace = dataclasses.replace(QUICK, unanswered=0.05, slow_after=0.1)
+    async with gated() as (gate, config), connected(config, pace=pace, clock=clock) as (connection, seen):
+        call = asyncio.create_task(connection.call_tool("held", {"text": "x"}))
+        await gate.running.wait()
+        gate.verdicts["server/discover"] = "hang"
+        clock.now += 1.0
+        call.cancel()
+        await asyncio.wait([call])
+        await seen.until(lambda: connection.state == "degraded")
+
+
 async def test_a_slow_call_at_a_server_that_answers_others_is_no_reason_to_ask() -> None:
     pace = dataclasses.replace(QUICK, unanswered=0.01)
     async with gated() as (gate, config), connected(config, pace=pace, clock=Clock()) as (connection, _):

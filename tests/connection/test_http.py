@@ -12,7 +12,7 @@ from mcpnb.connection import Pace
 from mcpnb.connection.faults import Fault
 from mcpnb.errors import AuthError, ConnectError, ServerDisconnected, ToolError
 
-from .conftest import QUICK, connected
+from .conftest import QUICK, Clock, connected
 from .gate import gated
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +29,21 @@ async def test_429_and_503_were_not_executed_and_say_when_to_come_back() -> None
         with pytest.raises(ConnectError, match="HTTP 503 Service Unavailable") as caught:
             await connection.call_tool("echo", {"text": "b"})
         assert caught.value.retry_after == 2.0
+
+
+async def test_a_server_that_has_had_enough_of_us_is_sent_nothing_on_top_of_the_calls() -> None:
+    clock = Clock()
+    async with gated() as (gate, config), connected(config, clock=clock) as (connection, seen):
+        gate.verdicts = {"tools/call": (429,)}
+        gate.sent.clear()
+        for _ in range(5):
+            clock.now += 1000.0
+            with pytest.raises(ConnectError):
+                await connection.call_tool("echo", {"text": "x"})
+        gate.verdicts = {}
+        await connection.call_tool("echo", {"text": "fine"})
+        assert [method for method, _ in gate.sent] == ["tools/call"] * 6  # no question, no cancellation
+        assert seen.states() == ["connecting", "connected"]
 
 
 async def test_one_503_costs_only_its_own_call() -> None:

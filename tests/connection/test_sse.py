@@ -15,6 +15,7 @@ from mcp_types import jsonrpc_message_adapter
 
 from mcpnb.config import ServerConfig
 from mcpnb.connection.messages import message
+from mcpnb.errors import ConnectError
 
 from .conftest import LIMIT, connected
 
@@ -36,6 +37,8 @@ class Stream:
         self.outbox: asyncio.Queue[bytes] = asyncio.Queue()
         self.refuses = b""
         """A method whose POST is answered with 503."""
+        self.posted: list[str] = []
+        """The methods of what was posted."""
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] != "http":
@@ -51,6 +54,7 @@ class Stream:
                 body = await outbox.get()
                 await send({"type": "http.response.body", "body": body, "more_body": True})
         body = (await receive())["body"]
+        self.posted.append(json.loads(body).get("method", ""))
         refused = self.refuses and self.refuses in body
         await send({"type": "http.response.start", "status": 503 if refused else 202, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -116,6 +120,16 @@ async def test_messages_are_not_posted_to_another_server() -> None:
         assert connection.state == "reconnecting"
         assert "has messages posted to another server, http://127.0.0.1:9/messages" in connection.last_error
         assert "hunter2" not in "".join(each.detail for each in seen.events)
+
+
+async def test_what_was_not_taken_is_not_taken_back() -> None:
+    async with streaming(HERE) as (stream, config), connected(config) as (connection, _):
+        stream.refuses = b'"method":"tools/call"'
+        with pytest.raises(ConnectError):
+            await connection.call_tool("echo", {})
+        stream.refuses = b""
+        await connection.call_tool("echo", {})
+        assert "notifications/cancelled" not in stream.posted
 
 
 async def test_a_greeting_that_nobody_takes_fails_at_once() -> None:

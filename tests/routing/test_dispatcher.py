@@ -107,6 +107,36 @@ def test_the_only_server_gets_the_call_again_after_a_backoff():
     assert (second.server, second.number) == ("only", 2)
 
 
+def limited(seconds: float) -> Outcome:
+    return Outcome("refused", error=ConnectError("any", "HTTP 429", retry_after=seconds))
+
+
+def test_a_server_that_says_when_to_come_back_gets_the_call_again_then():
+    brain = dispatcher(servers=("only",))
+    (first,) = sent(brain.submit(request(servers=("only",), deadline=30.0), 0.0))
+    (wait,) = brain.on_outcome(first.id, limited(7.0), 1.0)
+    assert wait.at == 8.0
+    (second,) = sent(brain.on_timer(wait.at))
+    assert (second.server, second.number) == ("only", 2)
+    (wait,) = brain.on_outcome(second.id, REFUSED, 8.5)  # that was for once
+    assert wait.at < 9.0
+
+
+def test_a_call_that_cannot_wait_until_then_ends_at_once():
+    brain = dispatcher(servers=("only",))
+    (first,) = sent(brain.submit(request(servers=("only",), deadline=30.0), 0.0))
+    (outcome,) = finished(brain.on_outcome(first.id, limited(60.0), 1.0))
+    assert (outcome.kind, outcome.error.retry_after) == ("refused", 60.0)
+
+
+def test_of_several_servers_the_first_that_wants_a_call_again_is_waited_for():
+    brain = dispatcher(servers=("alpha", "beta"))
+    (first,) = sent(brain.submit(request(servers=("alpha", "beta"), deadline=30.0), 0.0))
+    (second,) = sent(brain.on_outcome(first.id, limited(5.0), 0.0))  # the other one at once
+    (wait,) = brain.on_outcome(second.id, limited(60.0), 1.0)
+    assert wait.at == 5.0
+
+
 def test_when_nobody_can_take_the_call_the_error_says_why_per_server():
     brain = dispatcher()
     brain.mark("alpha", "reconnecting: connection refused", 0.0)
