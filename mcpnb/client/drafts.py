@@ -1,7 +1,7 @@
-"""A long listing, read a little at a time: calls to other servers go on meanwhile.
+"""Long listings and long answers, read a little at a time: calls to other servers go on meanwhile.
 
-It owns how much of the event loop the reading of listings may have. While nobody makes calls that is all of
-it. What is read of a tool, and what becomes of it, the catalog knows.
+It owns how much of the event loop such reading may have. While nobody makes calls that is all of it. What is
+read of a tool, and what becomes of it, the catalog knows; what is a long answer, the connection.
 """
 
 from __future__ import annotations
@@ -26,18 +26,22 @@ _PER_ITEM = 0.0005
 hundred should meet one."""
 
 
+_PER_BYTE = 1e-7
+"""Seconds of rest for each byte of a long answer: some ten times what it takes to read it."""
+
+
 class Reading:
     """Reads the listings of all servers of a client.
 
     Args:
-        busy: Whether calls are being made.
+        busy: Whether calls are being made, those to the server of that name aside.
         clock: Seconds of work are counted by it.
         sleep: Gives the loop away for so many seconds.
     """
 
     def __init__(
         self,
-        busy: Callable[[], bool],
+        busy: Callable[[str], bool],
         *,
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -46,8 +50,13 @@ class Reading:
 
     async def rest(self, items: int) -> None:
         """Wait before the next page is asked for, after one of so many items."""
-        if self._busy():
+        if self._busy(""):
             await self._sleep(items * _PER_ITEM)
+
+    async def give_way(self, server: str, size: int) -> None:
+        """Wait before the next piece of a long answer is read, after one of so many bytes."""
+        if self._busy(server):
+            await self._sleep(size * _PER_BYTE)
 
     async def draft(self, tools: Sequence[Tool]) -> tuple[Draft, ...]:
         """A draft of each tool, in their order. A short listing is read at once."""
@@ -56,7 +65,7 @@ class Reading:
         for tool in tools:
             worked = self._clock() - began
             if worked >= _SLICE:
-                await self._sleep(worked * (1 / _SHARE - 1) if self._busy() else 0)
+                await self._sleep(worked * (1 / _SHARE - 1) if self._busy("") else 0)
                 began = self._clock()
             found.append(draft(tool))
         return tuple(found)

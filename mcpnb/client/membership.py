@@ -65,7 +65,8 @@ class Membership:
         self._withdrawn: set[str] = set()
         """What they offer means nothing any more, although running calls may still end there."""
         self._disabled: list[ServerConfig] = []
-        self._ended_at = -math.inf
+        self._ended_at: dict[str, float] = {}
+        """When the last attempt at each server ended."""
         self._reading = Reading(self.calls_are_made)
 
     async def open(self, configs: Iterable[ServerConfig], *, wait: bool) -> None:
@@ -207,17 +208,20 @@ class Membership:
     def ended(self, record: AttemptRecord) -> None:
         """An attempt is over: count it."""
         server = record.attempt.server
-        self._ended_at = self._clock()
+        self._ended_at[server] = self._clock()
         calls, errors = self._counts.get(server, (0, 0))
         self._counts[server] = (calls + 1, errors + (record.outcome in FAULTS))
         if self._idle and server in self._idle and not self._brain.in_flight(server):
             self._idle[server].set()
 
-    def calls_are_made(self) -> bool:
-        """Whether somebody would feel it now if the loop were kept."""
-        if self._clock() - self._ended_at < _LATELY:
-            return True
-        return any(self._brain.in_flight(name) for name in self.connections)
+    def calls_are_made(self, but: str = "") -> bool:
+        """Whether somebody would feel it now if the loop were kept; calls to one server may be left out."""
+        lately = self._clock() - _LATELY
+        return any(
+            self._ended_at.get(name, -math.inf) > lately or self._brain.in_flight(name)
+            for name in self.connections
+            if name != but
+        )
 
     def _changed(self, connection: Link, event: Event) -> None:
         """A connection changed: keep catalog and routing true, then tell whoever listens."""

@@ -56,7 +56,8 @@ class Connection(Requests):
         pace: Every other duration.
         answering: Who answers what the server asks; by default nobody.
         logins: Who has the tokens that requests carry; needed where the configuration says OAuth.
-        reader: Reads listings before they are told of; what it drafts is kept beside the tools.
+        reader: Reads listings before they are told of; what it drafts is kept beside the tools. It says
+            how fast what is long is read.
     """
 
     def __init__(
@@ -338,6 +339,11 @@ class Connection(Requests):
         """There is more to read."""
         if self._reader is not None:
             await self._reader.rest(items)
+
+    async def on_piece(self, size: int) -> None:
+        """There is more to read of a long answer."""
+        if self._reader is not None:
+            await self._reader.give_way(self.name, size)
 
     async def on_tools(self, tools: Sequence[mcp_types.Tool]) -> Any:
         """What is found out about the tools of a listing while it is nobody's news yet."""

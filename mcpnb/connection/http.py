@@ -19,6 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from mcpnb.auth.web import onward, tls
 
+from .bodies import OnPiece, unhurried
 from .faults import NOT_EXECUTED, Fault, fault_of_error, fault_of_response
 from .flight import FLIGHT, Flight
 from .messages import MAX_BYTES
@@ -52,7 +53,8 @@ class WatchedHttp(httpx2.AsyncClient):
     """The HTTP client of one session.
 
     `where` is the address for people. `report` hears of every fault, with the flight it happened to, if any.
-    `auth` brings tokens; where it has none, that is a fault like others.
+    `auth` brings tokens; where it has none, that is a fault like others. `on_piece` is awaited between pieces
+    of long answers.
     """
 
     def __init__(
@@ -64,9 +66,11 @@ class WatchedHttp(httpx2.AsyncClient):
         pace: Pace,
         answers_elsewhere: bool = False,
         auth: httpx2.Auth | None = None,
+        on_piece: OnPiece | None = None,
     ) -> None:
         super().__init__(headers=dict(headers), auth=auth, timeout=_TIMEOUT, limits=_LIMITS, verify=tls())
         self._where, self._report, self.pace = where, report, pace
+        self._on_piece = on_piece
         self.answers_elsewhere = answers_elsewhere
         """SSE: a POST only delivers; the answer comes over the one stream."""
         self._background: set[asyncio.Task[None]] = set()
@@ -171,6 +175,7 @@ class WatchedHttp(httpx2.AsyncClient):
         self.last_status = response.status_code
         if flight is not None and following is None:
             flight.status = flight.status or response.status_code
+        unhurried(response, self._on_piece)
         if response.headers.get("content-type", "").startswith("application/json"):
             response = await self._whole(request, response, flight)
         else:

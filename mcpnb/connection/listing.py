@@ -24,10 +24,14 @@ _MAX_PAGES = 1000
 
 
 class Reader(Protocol):
-    """Whoever keeps listings. A long one is read so that others get the loop meanwhile."""
+    """Whoever keeps listings. Long ones, and long answers, are read so that others get the loop meanwhile."""
 
     async def rest(self, items: int) -> None:
         """Awaited after each page but the last, of so many items."""
+        ...
+
+    async def give_way(self, server: str, size: int) -> None:
+        """Awaited after each piece of a long answer of that server, of so many bytes."""
         ...
 
     async def draft(self, tools: Sequence[mcp_types.Tool]) -> Any:

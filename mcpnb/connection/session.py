@@ -62,6 +62,10 @@ class SessionListener(Protocol):
         """A page of a listing that has more, of so many items; the next is asked for after this."""
         ...
 
+    async def on_piece(self, size: int) -> None:
+        """So many bytes of a long answer were read; the next ones are after this."""
+        ...
+
     async def on_tools(self, tools: Sequence[mcp_types.Tool]) -> Any:
         """What is to be found out about these tools before `on_listing`; may take its time."""
         ...
@@ -291,6 +295,10 @@ class Session:
     def on_noise(self, line: str) -> None:
         """Say once that a server prints to the wrong place."""
         self.listener.on_log("warning", f"it prints on stdout what is no MCP message: {line!r}")
+
+    async def on_piece(self, size: int) -> None:
+        """There is more to read of an answer."""
+        await self.listener.on_piece(size)
 
     # -- requests ------------------------------------------------------------------------------------------
 

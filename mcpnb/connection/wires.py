@@ -46,6 +46,10 @@ class WireListener(Protocol):
         """The server prints what is no message (said once)."""
         ...
 
+    async def on_piece(self, size: int) -> None:
+        """So many bytes of a long answer were read; the next ones are after this."""
+        ...
+
 
 class Wire(Protocol):
     """One way to one server, for one session."""
@@ -184,7 +188,7 @@ class _Http:
         self._last_fault: Fault | None = None
         self._client = WatchedHttp(
             headers=config.headers, where=self._where, report=self._fault, pace=pace,
-            answers_elsewhere=config.transport == "sse", auth=auth,
+            answers_elsewhere=config.transport == "sse", auth=auth, on_piece=listener.on_piece,
         )  # fmt: skip
 
     def target(self) -> Any:

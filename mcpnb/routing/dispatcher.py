@@ -9,7 +9,7 @@ actions it gets back. Everything that decides is in here or below, so all driver
                queue ────────┤      │ hedge     ├── fault that may be repeated ──┐
                              │ ◀────┘           │                                │ another server: at once
                              └──────────────────┼────────────────────────────────┤ the same: after a backoff
-                                                │                                └ none, too late: the next tool
+                                                │                                └ none, too late: the next
                                                 └── any other fault ────────────────▶ Finish
     on_timer: the deadline passed ──▶ Cancel what is out, Finish(timeout)
     on_cancel: the caller gave up ──▶ Cancel what is out, Finish(cancelled)
@@ -300,7 +300,7 @@ class Dispatcher(Admission):
             self._rest(call, now)
 
     def _rest(self, call: Call, now: float) -> None:
-        """Give the servers that had their chance time before they get the call again, as much as they want."""
+        """Give the servers that had their chance as much time as they want, before they get it again."""
         until = now + self._backoff.delay(call.sent - call.spent - 1, self._rng)
         if call.welcome < math.inf:
             until = max(until, call.welcome)

@@ -30,7 +30,7 @@ class Loop:
         self._now += seconds
 
     def reading(self) -> Reading:
-        return Reading(lambda: self.busy, clock=self.clock, sleep=self.sleep)
+        return Reading(lambda but: self.busy, clock=self.clock, sleep=self.sleep)
 
 
 def tools(count: int) -> list[Tool]:
@@ -58,7 +58,7 @@ async def test_while_nobody_calls_it_only_lets_the_loop_go_round() -> None:
 async def test_the_end_of_the_traffic_is_noticed_in_the_middle_of_a_listing() -> None:
     loop = Loop(busy=True)
     asked = iter([True, True] + [False] * 1000)
-    reading = Reading(lambda: next(asked), clock=loop.clock, sleep=loop.sleep)
+    reading = Reading(lambda but: next(asked), clock=loop.clock, sleep=loop.sleep)
     await reading.draft(tools(100))
     assert [seconds > 0 for seconds in loop.slept[:4]] == [True, True, False, False]
 
@@ -75,6 +75,17 @@ async def test_between_two_pages_there_is_a_rest_for_each_item_while_calls_are_m
     loop.busy = False
     await loop.reading().rest(500)
     assert loop.slept == [pytest.approx(0.25)]
+
+
+async def test_a_long_answer_leaves_the_loop_to_those_who_call_other_servers() -> None:
+    loop = Loop(busy=True)
+    asked: list[str] = []
+    reading = Reading(lambda but: asked.append(but) or loop.busy, clock=loop.clock, sleep=loop.sleep)
+    await reading.give_way("big", 65_536)
+    loop.busy = False
+    await reading.give_way("big", 65_536)
+    assert asked == ["big", "big"]  # whose own callers do not count
+    assert loop.slept == [pytest.approx(0.0065536)]
 
 
 def test_entries_are_the_same_with_drafts_and_without() -> None:

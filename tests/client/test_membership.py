@@ -342,8 +342,10 @@ async def test_calls_are_being_made_while_one_is_out_and_for_a_moment_after(monk
         held = asyncio.create_task(client.call("hold"))
         await worker.until_running()
         assert client.members.calls_are_made()
+        assert not client.members.calls_are_made("alpha")  # elsewhere
         worker.go_on.set()
         await held
         assert client.members.calls_are_made()
+        assert not client.members.calls_are_made("alpha")
         now += 1.0
         assert not client.members.calls_are_made()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -146,9 +147,7 @@ class NetStage(Stage):
     def __init__(self, era: str, control: Path, transport: str, forks: Forks, *, direct: bool) -> None:
         super().__init__(era, control)
         self.transport, self._forks, self._direct = transport, forks, direct
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = _port_to_keep()
         self.proxy = Proxy(self.port)
         self._starting: asyncio.Task | None = None
 
@@ -194,6 +193,15 @@ class NetStage(Stage):
         port = self.port if self._direct else self.proxy.port
         url = f"http://127.0.0.1:{port}/{'sse' if self.transport == 'sse' else 'mcp'}"
         return ServerConfig("victim", self.transport, url=url, health_interval=HEALTH_INTERVAL)
+
+
+def _port_to_keep() -> int:
+    """A port that nobody takes while the server is away: none of those that outgoing connections get."""
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def do(what, stage: Stage) -> None:
