@@ -10,8 +10,10 @@ from typing import Any
 import hypothesis
 import pytest
 
-# How long an example takes is the machine's affair.
-hypothesis.settings.register_profile("untimed", deadline=None)
+# How long an example takes, and to think of one, is the machine's affair.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("untimed")
 
 # A shell that starts us in the background has us ignore interrupts, and so would every child of ours.

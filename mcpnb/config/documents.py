@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mcpnb.errors import ConfigError, suggest
@@ -42,10 +42,13 @@ _EDITOR_FOLDERS = frozenset({".vscode", ".cursor", ".claude", ".windsurf", ".gem
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The servers of a document, and whether VS Code's looser rules hold for their `env`."""
+    """Some servers of a document."""
 
     entries: Mapping[str, object]
     loose_env: bool = False
+    """Whether VS Code's looser rules hold for their `env`."""
+    folder: Path | None = None
+    """What relative paths are relative to, where that is not the document's own."""
 
 
 def read_document(path: Path) -> Mapping[str, object]:
@@ -104,17 +107,50 @@ def is_document(value: object) -> bool:
     return checks.is_mapping(value) and any(key in value and not is_entry(value[key]) for key in _TOP_KEYS)
 
 
-def tables(document: Mapping[str, object]) -> list[Table]:
+def tables(document: Mapping[str, object], here: Path) -> list[Table]:
     """Every table of servers in a document; the document itself where it is a bare one.
+
+    Claude Code's own file, `~/.claude.json`, has servers by project, too: those of the project that the
+    folder `here` is in are added, and go before the user's of the same names.
 
     Raises:
         ConfigError: naming the key where there is none, or where it is no object.
     """
     _refuse_repeated(document)
+    projects = _projects(document)
+    project = next((projects[folder] for folder in (here, *here.parents) if folder in projects), None)
+    if project is None:
+        return _tables(document, elsewhere=projects)
+    whole = _tables(document, elsewhere=projects) if any(key in document for key in _TOP_KEYS) else []
+    theirs = [replace(table, entries=_without(table.entries, project.entries)) for table in whole]
+    return [*theirs, project]
+
+
+def _projects(document: Mapping[str, object]) -> dict[Path, Table]:
+    """The servers of each project of Claude Code's that has some."""
+    projects = document.get("projects")
+    found: dict[Path, Table] = {}
+    for path, project in projects.items() if checks.is_mapping(projects) else ():
+        servers = project.get("mcpServers") if checks.is_mapping(project) else None
+        if servers and checks.is_mapping(servers):
+            found[Path(path)] = Table(servers, folder=Path(path))
+    return found
+
+
+def _without(entries: Mapping[str, object], others: Mapping[str, object]) -> Mapping[str, object]:
+    refuse_repeated(entries)
+    return {name: entry for name, entry in entries.items() if name not in others}
+
+
+def _tables(document: Mapping[str, object], elsewhere: Mapping[Path, Table]) -> list[Table]:
+    """What stands under the document's own keys; `elsewhere` are projects that have servers."""
     found = [(key, document[key]) for key in _TOP_KEYS if key in document]
     older = document.get("mcp")
     if checks.is_mapping(older) and "servers" in older:
         found.append(("mcp.servers", older["servers"]))
+    if elsewhere and not any(table for _, table in found):
+        fix = f"It has some for: {', '.join(map(str, [*elsewhere][:3]))}."
+        raise ConfigError("names no servers for this folder.", key="projects", fix=fix)
     if not found:
         return [Table(_bare(document))]
     example = '{"weather": {"command": "..."}}'

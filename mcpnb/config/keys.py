@@ -2,7 +2,8 @@
 
 Owns tables and the words of warnings; reads no entry.
 
-    Claude Desktop, Claude Code   mcpServers; type http, streamable-http, sse; headersHelper; timeout in ms
+    Claude Desktop, Claude Code   mcpServers; type http, streamable-http, sse; headersHelper; timeout in ms;
+                                  projects
     VS Code                       servers, inputs; envFile; null and numbers in env; sandbox, dev, oauth
     Copilot                       mcpServers; type local; tools ["*"]
     Cursor, Windsurf              envFile, auth as an object; serverUrl, disabledTools, ${file:path}

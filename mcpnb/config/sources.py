@@ -133,9 +133,13 @@ class _Loader:
         )
         configs: list[ServerConfig] = []
         findings = Findings()
-        for table in tables(document):
+        for table in tables(document, Path.cwd()):
+            folder = table.folder or whole.variables.folder
+            theirs = replace(
+                whole, loose_env=table.loose_env, variables=replace(whole.variables, folder=folder)
+            )
             try:
-                configs += self._table(table.entries, replace(whole, loose_env=table.loose_env))
+                configs += self._table(table.entries, theirs)
             except ConfigError as error:
                 findings.note(error)
         findings.settle()

@@ -159,6 +159,8 @@ class Variables:
             hidden.add(value)  # all that stands under env counts as secret
         if value is None and self.forgiving:
             return f"${{{name}}}" if required else None
+        if value is None and variable == "CLAUDE_PROJECT_DIR":
+            value = str(self.folder) if required else None  # Claude Code sets it for its servers
         if value is None and required:
             raise _unknown(variable, key)
         return value

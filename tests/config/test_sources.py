@@ -39,6 +39,39 @@ def test_a_file_may_be_given_as_text_with_a_tilde(tmp_path: Path) -> None:
     assert [c.name for c in load("~/mcp.json", environ={"HOME": str(tmp_path)})] == ["a"]
 
 
+def claude(folder: Path, **user: Any) -> Path:
+    """Claude Code's own file, with servers for the project `folder / "project"`."""
+    local = {"own": {"command": "./server"}, "both": {"command": "local"}}
+    projects = {
+        str(folder): {"mcpServers": {}, "allowedTools": []},
+        str(folder / "project"): {"mcpServers": local, "history": []},
+    }
+    path = folder / ".claude.json"
+    path.write_text(json.dumps({"numStartups": 3, "mcpServers": user, "projects": projects}))
+    return path
+
+
+def test_claude_codes_own_file_gives_the_servers_of_the_project_that_one_is_in(tmp_path, monkeypatch) -> None:
+    path = claude(tmp_path, user={"command": "mine"}, both={"command": "mine"})
+    (tmp_path / "project" / "notebooks").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project" / "notebooks")
+    configs = {config.name: config for config in load(path)}
+    assert [configs[name].command for name in ("user", "both")] == ["mine", "local"]
+    assert configs["own"].command == str(tmp_path / "project" / "server")
+    assert configs["own"].cwd == str(tmp_path / "project")
+    monkeypatch.chdir(tmp_path)
+    assert [config.command for config in load(path)] == ["mine", "mine"]
+
+
+def test_claude_codes_own_file_without_servers_for_this_folder_says_where_it_has_some(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="names no servers for this folder") as caught:
+        load(claude(tmp_path))
+    assert caught.value.fix == f"It has some for: {tmp_path / 'project'}."
+
+
 def test_a_relative_path_is_relative_to_the_current_folder(tmp_path: Path, monkeypatch: Any) -> None:
     write(tmp_path, servers(a={"command": "npx"}))
     monkeypatch.chdir(tmp_path)

@@ -50,6 +50,8 @@ def expand(text: str, **changes: Any) -> str:
         ("${GONE:-${A}}", "1"),
         ("${GONE:-${ALSO:-${B}}!}", "two words!"),
         ("${NEST}", "${A}"),
+        ("${CLAUDE_PROJECT_DIR}/x", "/project/here/x"),
+        ("${CLAUDE_PROJECT_DIR:-.}/x", "./x"),
         ("$A", "$A"),
         ("$HOME stays, so does $", "$HOME stays, so does $"),
         ("$$ {A} }", "$$ {A} }"),
