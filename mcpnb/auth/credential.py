@@ -215,7 +215,7 @@ class Credential:
     async def _ask(self, wanted: Wanted) -> Granted:
         web, settings, client = self._means.web, self.settings, self.client()
         if self.by_person and (self.kept.refresh is None or client is None):
-            raise NoToken(self.problem or "nobody has logged in yet", login=True)
+            raise NoToken(self.problem or "nobody is logged in", login=True)
         try:
             if self.kept.refresh is None or client is None or not self.by_person:
                 return await by_credentials(web, wanted, settings)

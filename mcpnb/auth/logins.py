@@ -177,7 +177,7 @@ class Logins:
             return None if flow is None else flow.problem
         login = flow.login
         if login.state(flow.guest) in {"needs_login", "logging_in", "logged_out"}:
-            problem = "logged out" if login.out else login.problem or "nobody has logged in yet"
+            problem = "logged out" if login.out else login.problem or "nobody is logged in"
             return log_in_first(name, problem) if login.by_person or login.out else problem
         return flow.refused
 

@@ -147,7 +147,7 @@ class Connection(Requests):
         """Drop the session, with the calls on it, and connect anew at once; returns when that has settled."""
         if self._closing or self._supervisor is None or self._supervisor.done():
             raise ConnectError(self.name, "it has been closed" if self._closing else "it is not running")
-        if self.state == "draining":
+        if self.state in {"draining", "failed"}:
             self._enter("reconnecting")
         self._settled.clear()
         self._asked = True

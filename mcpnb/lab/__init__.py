@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mcpnb.lab.background import PLACES as PLACES
     from mcpnb.lab.background import Traffic as Traffic
     from mcpnb.lab.background import traffic as traffic
+    from mcpnb.lab.company import Issuer as Issuer
+    from mcpnb.lab.company import issuer as issuer
     from mcpnb.lab.directories import directory as directory
     from mcpnb.lab.exercises import Verdict as Verdict
     from mcpnb.lab.exercises import check as check
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
     from mcpnb.lab.stage import live as live
 
 _HOMES = {
+    "Issuer": "mcpnb.lab.company",
     "LabFleet": "mcpnb.lab.fleet",
     "PLACES": "mcpnb.lab.background",
     "Verdict": "mcpnb.lab.exercises",
     "check": "mcpnb.lab.exercises",
     "directory": "mcpnb.lab.directories",
+    "issuer": "mcpnb.lab.company",
     "Profile": "mcpnb.lab.profile",
     "Script": "mcpnb.lab.script",
     "Traffic": "mcpnb.lab.background",
@@ -46,6 +50,7 @@ _HOMES = {
 
 __all__ = [
     "PLACES",
+    "Issuer",
     "LabFleet",
     "Profile",
     "Script",
@@ -53,6 +58,7 @@ __all__ = [
     "Verdict",
     "check",
     "directory",
+    "issuer",
     "live",
     "lives",
     "material",

@@ -94,6 +94,13 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
             {20: ["zoe"], 40: []},
         ],
     ),
+    "08-d": (
+        [(2, ["crm", "wiki"]), [2, {"wiki", "crm"}]],
+        [
+            (3, ["crm", "wiki"]), (1, ["crm", "wiki"]), (2, ["crm"]), (2, ["crm", "wiki", "bills"]),
+            (2, ["zoe"]), 2,
+        ],
+    ),
 }  # fmt: skip
 """Exercise → answers that are right and answers that are not; more right ones are worked out below."""
 

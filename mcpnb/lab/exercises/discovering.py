@@ -1,4 +1,4 @@
-"""Notebook 08: what SRV records ask for, how long a lease outlives a server, and who is still there."""
+"""Notebook 08: what SRV records ask for, how long a lease lasts, who is still there, and who logs in."""
 
 from __future__ import annotations
 
@@ -108,4 +108,47 @@ def _who(answer: object) -> Verdict:
     return right("What is not said any more is not the same as what is said to be gone.")
 
 
-EXERCISES = {"a": Check(_shares, _records), "b": Check(_outlives), "c": Check(_who, _story)}
+_HEADER, _PERSON, _PROGRAM = "a token in a header", "OAuth, by a person", "OAuth, client credentials"
+_WANTED: list[tuple[str, str, str]] = [
+    ("crm", _PERSON, "login.example.org"),
+    ("wiki", _PERSON, "login.example.org"),
+    ("bills", _PROGRAM, "login.example.org"),
+    ("code", _PERSON, "git.example.org"),
+    ("maps", _HEADER, ""),
+    ("weather", "nothing", ""),
+]
+_LEAVES = "crm"
+
+
+def _wishes() -> list[dict[str, Any]]:
+    """What each server of a fleet wants of its callers, one row each."""
+    return [{"server": server, "wants": what, "issuer": issuer} for server, what, issuer in _WANTED]
+
+
+def _logins(answer: object) -> Verdict:
+    shape = 'a number and a list of servers, such as (1, ["maps"])'
+    if not isinstance(answer, list | tuple) or len(cast("list[object]", answer)) != 2:
+        raise Unreadable(f"The answer is {shape}.")
+    links, left = cast("list[object]", answer)
+    times, out = number(links, "how often a link is opened"), set(names(left, "the servers that lose it"))
+    known = {server for server, *_ in _WANTED}
+    if unknown := sorted(out - known):
+        raise Unreadable(f"There is no server {unknown[0]!r}; there are {', '.join(sorted(known))}.")
+    issuers = {issuer for _, what, issuer in _WANTED if what == _PERSON}
+    if times != len(issuers):
+        return wrong(
+            f"{times:g} times is too {'often' if times > len(issuers) else 'seldom'}.",
+            "One login does for all servers that trust its issuer, and only a person needs a link.",
+        )
+    home = next(issuer for server, _, issuer in _WANTED if server == _LEAVES)
+    if out != {server for server, what, issuer in _WANTED if (what, issuer) == (_PERSON, home)}:
+        return wrong("The second part is not right.", "What is shared by a login is shared by its end.")
+    return right("A login belongs to an issuer, not to a server.")
+
+
+EXERCISES = {
+    "a": Check(_shares, _records),
+    "b": Check(_outlives),
+    "c": Check(_who, _story),
+    "d": Check(_logins, _wishes),
+}

@@ -23,7 +23,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mcpnb.errors import McpnbError
 from mcpnb.lab.profile import Behaviour, ProfileFile
@@ -51,6 +51,18 @@ class Identity:
     name: str
     version: str = "1.0.0"
     region: str | None = None
+
+
+class Served(Protocol):
+    """What can be served: an MCP server, or something around several."""
+
+    def run(self, transport: Literal["stdio"]) -> object:
+        """Serve over the streams of this process."""
+        ...
+
+    def streamable_http_app(self, *, host: str) -> Any:
+        """The application for a web server."""
+        ...
 
 
 def arguments(kind: str, about: str) -> argparse.ArgumentParser:
@@ -109,7 +121,7 @@ def run(options: argparse.Namespace, make: Callable[[argparse.Namespace], MCPSer
         return 2
 
 
-def serve(options: argparse.Namespace, build: Callable[[], MCPServer[Any]]) -> int:
+def serve(options: argparse.Namespace, build: Callable[[], Served]) -> int:
     """Serve until told to stop. Returns the exit status.
 
     The safeguards stand before `build` is called, because importing the SDK takes a second.
@@ -132,7 +144,7 @@ def _leave_a_pid(path: Path | None) -> None:
         fresh.replace(path)
 
 
-def _serve_http(options: argparse.Namespace, build: Callable[[], MCPServer[Any]]) -> int:
+def _serve_http(options: argparse.Namespace, build: Callable[[], Served]) -> int:
     try:
         listener = _listen(options.host, options.port)
     except OSError as error:
