@@ -117,13 +117,25 @@ def tables(document: Mapping[str, object], here: Path) -> list[Table]:
         ConfigError: naming the key where there is none, or where it is no object.
     """
     _refuse_repeated(document)
+    found = [(key, document[key]) for key in _TOP_KEYS if key in document]
+    older = document.get("mcp")
+    if checks.is_mapping(older) and "servers" in older:
+        found.append(("mcp.servers", older["servers"]))
     projects = _projects(document)
-    project = next((projects[folder] for folder in (here, *here.parents) if folder in projects), None)
-    if project is None:
-        return _tables(document, elsewhere=projects)
-    whole = _tables(document, elsewhere=projects) if any(key in document for key in _TOP_KEYS) else []
-    theirs = [replace(table, entries=_without(table.entries, project.entries)) for table in whole]
-    return [*theirs, project]
+    local = next((projects[folder] for folder in (here, *here.parents) if folder in projects), None)
+    if local is None and projects and not any(table for _, table in found):
+        fix = f"It has some for: {', '.join(map(str, [*projects][:3]))}."
+        raise ConfigError("names no servers for this folder.", key="projects", fix=fix)
+    if local is None and not found:
+        return [Table(_bare(document))]
+    example = '{"weather": {"command": "..."}}'
+    whole = [
+        Table(checks.mapping(table, key, f'"{key}": {example}'), loose_env=key != "mcpServers")
+        for key, table in found
+    ]
+    if local is None:
+        return whole
+    return [*(replace(table, entries=_without(table.entries, local.entries)) for table in whole), local]
 
 
 def _projects(document: Mapping[str, object]) -> dict[Path, Table]:
@@ -132,32 +144,15 @@ def _projects(document: Mapping[str, object]) -> dict[Path, Table]:
     found: dict[Path, Table] = {}
     for path, project in projects.items() if checks.is_mapping(projects) else ():
         servers = project.get("mcpServers") if checks.is_mapping(project) else None
-        if servers and checks.is_mapping(servers):
-            found[Path(path)] = Table(servers, folder=Path(path))
+        if servers:
+            entries = checks.mapping(servers, f"projects.{path}.mcpServers", _EXAMPLE)
+            found[Path(path)] = Table(entries, folder=Path(path))
     return found
 
 
 def _without(entries: Mapping[str, object], others: Mapping[str, object]) -> Mapping[str, object]:
     refuse_repeated(entries)
     return {name: entry for name, entry in entries.items() if name not in others}
-
-
-def _tables(document: Mapping[str, object], elsewhere: Mapping[Path, Table]) -> list[Table]:
-    """What stands under the document's own keys; `elsewhere` are projects that have servers."""
-    found = [(key, document[key]) for key in _TOP_KEYS if key in document]
-    older = document.get("mcp")
-    if checks.is_mapping(older) and "servers" in older:
-        found.append(("mcp.servers", older["servers"]))
-    if elsewhere and not any(table for _, table in found):
-        fix = f"It has some for: {', '.join(map(str, [*elsewhere][:3]))}."
-        raise ConfigError("names no servers for this folder.", key="projects", fix=fix)
-    if not found:
-        return [Table(_bare(document))]
-    example = '{"weather": {"command": "..."}}'
-    return [
-        Table(checks.mapping(table, key, f'"{key}": {example}'), loose_env=key != "mcpServers")
-        for key, table in found
-    ]
 
 
 def _bare(document: Mapping[str, object]) -> Mapping[str, object]:

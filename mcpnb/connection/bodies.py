@@ -19,7 +19,7 @@ OnPiece = Callable[[int], Awaitable[None]]
 _FULL = 16 * 1024
 """Bytes of a piece after which more is surely waiting. A stream of many short answers has smaller ones."""
 _LONG = 256 * 1024
-"""Bytes in a row of which reading is felt by others: half a millisecond of work."""
+"""Bytes in a row of which reading is felt by others: 2 to 3 ms of work."""
 _LONGEST = 32 * 1024 * 1024
 """Bytes after which no more way is given: whoever waits for so much has waited seconds longer already."""
 

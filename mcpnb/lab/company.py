@@ -17,17 +17,16 @@ import time
 import weakref
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from mcpnb.errors import McpnbError
 from mcpnb.lab.processes import Port, ServerProcess, python_module
+from mcpnb.lab.prop import Prop, Said
 from mcpnb.model import USABLE_STATES
-from mcpnb.notebook.cards import card, head
 from mcpnb.notebook.login.desk import ATTENDED
-from mcpnb.notebook.markup import bundle, escape
 
 if TYPE_CHECKING:
     from mcpnb.auth import LoginRequest
@@ -40,10 +39,23 @@ _PATIENCE = 30.0
 _LOOK = 0.02
 """Seconds between two looks at whether a login waits by now."""
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
-_RESERVED = frozenset({"authorize", "token", "register", "revoke", "revoke-all", "consent", "given", "mcp"})
+_RESERVED = frozenset(
+    {
+        "authorize",
+        "token",
+        "register",
+        "revoke",
+        "revoke-all",
+        "consent",
+        "given",
+        "mcp",
+        "oauth-authorization-server",
+        "oauth-protected-resource",
+    }
+)
 
 
-class Issuer:
+class Issuer(Prop):
     """A company's authorization server, and MCP servers that take nobody without its tokens.
 
     One process, on loopback only. It runs from the beginning, and ends with `close()`, with a `with` block,
@@ -91,7 +103,7 @@ class Issuer:
         self._process.kill()
 
     def close(self) -> None:
-        """End it for good. Closing twice is fine."""
+        """See `Prop`."""
         self.stop()
         ATTENDED.discard(self.url)
         self._port.release()
@@ -158,27 +170,9 @@ class Issuer:
         except httpx2.HTTPError as error:
             raise McpnbError(f"the issuer at {self.url} does not answer: {error}") from None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _said(self) -> tuple[str, str, str]:
-        """A word for how it is, its colour, and the rest."""
+    def _said(self) -> Said:
         rest = f"issuer at {self.url}, whose tokens last {self.life} s, for {', '.join(self.servers)}"
-        return ("● running", "mcpnb-good", rest) if self.running else ("✗ stopped", "mcpnb-bad", rest)
-
-    def __repr__(self) -> str:
-        state, _, rest = self._said()
-        return f"{state}: {rest}"
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        state, colour, rest = self._said()
-        title = f'<span class="{colour}">{state}</span>'
-        return bundle(card(head(title, (escape(rest),))), repr(self))
+        return Said.of(rest, running=self.running)
 
 
 def _goes_on(fleet: Fleet, names: Collection[str], answered: int) -> bool:

@@ -18,18 +18,16 @@ import subprocess
 import tempfile
 import time
 import weakref
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, overload
 from urllib.parse import urlsplit
 
 from mcpnb.connection import watchdog
 from mcpnb.errors import McpnbError, suggest
 from mcpnb.lab.processes import Port, kill_group
-from mcpnb.notebook.cards import card, head
-from mcpnb.notebook.markup import bundle, escape
+from mcpnb.lab.prop import Prop, Said
 
 __all__ = ["Directory", "EtcdServer", "NameServer", "directory"]
 
@@ -41,7 +39,7 @@ _TAIL = 5
 """Lines of a program's last words that an error shows."""
 
 
-class Directory(ABC):
+class Directory(Prop):
     """A program that lists servers. True where it is installed, so that a lesson can go on without it.
 
     It is started when it is made, and ended by `close()`, by the end of a `with` block, or with this process.
@@ -129,40 +127,20 @@ class Directory(ABC):
             watchdog.release(process.pid)
 
     def close(self) -> None:
-        """End it for good. Closing twice is fine."""
+        """See `Prop`."""
         self.stop()
         self._port.release()
         self._end()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def _fix(self) -> str:
         return f"apt-get install {self.package}"
 
-    def _said(self) -> tuple[str, str, str]:
-        """A word for how it is, its colour, and the rest."""
+    def _said(self) -> Said:
         if self._found is None:
             rest = f"{self.program} is not installed: {self._fix}. Lessons go on without it."
-            return "○ not here", "mcpnb-dim", rest
-        if self.running:
-            return "● running", "mcpnb-good", f"{self.program} at {self.where}"
-        return "✗ stopped", "mcpnb-bad", f"{self.program} at {self.where}"
-
-    def __repr__(self) -> str:
-        state, _, rest = self._said()
-        return f"{state}: {rest}"
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        state, colour, rest = self._said()
-        title = f'<span class="{colour}">{state}</span>'
-        return bundle(card(head(title, (escape(rest),))), repr(self))
+            return Said("○ not here", "dim", rest)
+        return Said.of(f"{self.program} at {self.where}", running=self.running)
 
 
 class EtcdServer(Directory):

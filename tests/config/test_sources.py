@@ -61,6 +61,8 @@ def test_claude_codes_own_file_gives_the_servers_of_the_project_that_one_is_in(t
     assert configs["own"].cwd == str(tmp_path / "project")
     monkeypatch.chdir(tmp_path)
     assert [config.command for config in load(path)] == ["mine", "mine"]
+    monkeypatch.chdir(tmp_path / "project")
+    assert [config.name for config in load(claude(tmp_path))] == ["own", "both"]  # the user has none himself
 
 
 def test_claude_codes_own_file_without_servers_for_this_folder_says_where_it_has_some(

@@ -30,6 +30,20 @@ class Pieces(httpx2.AsyncByteStream):
         self.closed = True
 
 
+class Patient:
+    """Reads at once, and counts the bytes after which it might not have."""
+
+    gave_way = 0
+
+    async def rest(self, items: int) -> None: ...
+
+    async def draft(self, tools: object) -> None: ...
+
+    async def give_way(self, server: str, size: int) -> None:
+        assert server == "web"
+        self.gave_way += size
+
+
 async def rests(*sizes: int) -> list[int]:
     """The sizes of the pieces after which others had the loop."""
     told: list[int] = []
@@ -63,6 +77,7 @@ async def test_who_waits_for_very_much_waits_no_longer_than_seconds_for_others()
 
 
 async def test_a_long_answer_over_http_is_whole() -> None:
-    text = "x" * 3_000_000
-    async with gated() as (_, config), connected(config) as (connection, _):
+    text, patient = "x" * 3_000_000, Patient()
+    async with gated() as (_, config), connected(config, reader=patient) as (connection, _):
         assert (await connection.call_tool("echo", {"text": text})).content[0].text == text
+        assert patient.gave_way > 2_000_000

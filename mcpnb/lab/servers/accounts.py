@@ -38,7 +38,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from mcpnb.lab.servers.serving import serve
+from mcpnb.lab.servers.serving import serve_http
 
 __all__ = ["Accounts", "Company", "main"]
 
@@ -171,10 +171,6 @@ class Company:
         self._url = url
         self._servers = [_guarded(name, url, self.accounts) for name in names]
 
-    def run(self, transport: str) -> None:
-        """Refuse: tokens travel in headers, which only HTTP has."""
-        raise NotImplementedError(transport)
-
     def streamable_http_app(self, *, host: str) -> Any:
         """The whole of it, for a web server."""
         apps = {
@@ -248,10 +244,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, required=True, help="port to listen on")
     parser.add_argument("--life", type=int, default=60, help="seconds that a token lasts")
     parser.add_argument("--tied", action="store_true", help="end when the process that started this ends")
-    parser.set_defaults(transport="http", profile=None, pid_file=None)
+    parser.set_defaults(profile=None, pid_file=None)
     options = parser.parse_args(arguments)
     url = f"http://{options.host}:{options.port}"
-    return serve(options, lambda: Company(url, options.names, options.life))
+    return serve_http(options, lambda: Company(url, options.names, options.life))
 
 
 if __name__ == "__main__":

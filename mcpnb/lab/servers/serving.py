@@ -23,7 +23,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mcpnb.errors import McpnbError
 from mcpnb.lab.profile import Behaviour, ProfileFile
@@ -32,7 +32,17 @@ from mcpnb.lab.servers.dripping import Dripping
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
-__all__ = ["HANG", "Identity", "arguments", "behaviour", "identity", "new_server", "run", "serve"]
+__all__ = [
+    "HANG",
+    "Identity",
+    "arguments",
+    "behaviour",
+    "identity",
+    "new_server",
+    "run",
+    "serve",
+    "serve_http",
+]
 
 HANG: int | None = getattr(signal, "SIGUSR1", None)
 """The signal that makes a lab server stop answering for good; None where the system has no such thing."""
@@ -54,11 +64,7 @@ class Identity:
 
 
 class Served(Protocol):
-    """What can be served: an MCP server, or something around several."""
-
-    def run(self, transport: Literal["stdio"]) -> object:
-        """Serve over the streams of this process."""
-        ...
+    """What can be served over HTTP: an MCP server, or something around several."""
 
     def streamable_http_app(self, *, host: str) -> Any:
         """The application for a web server."""
@@ -121,20 +127,30 @@ def run(options: argparse.Namespace, make: Callable[[argparse.Namespace], MCPSer
         return 2
 
 
-def serve(options: argparse.Namespace, build: Callable[[], Served]) -> int:
+def serve(options: argparse.Namespace, build: Callable[[], MCPServer[Any]]) -> int:
     """Serve until told to stop. Returns the exit status.
 
     The safeguards stand before `build` is called, because importing the SDK takes a second.
     """
+    if options.transport == "http":
+        return serve_http(options, build)
+    _stand_by(options, watch_stdin=False)
+    build().run("stdio")
+    return 0
+
+
+def serve_http(options: argparse.Namespace, build: Callable[[], Served]) -> int:
+    """Serve over HTTP until told to stop. Returns the exit status."""
+    _stand_by(options, watch_stdin=True)
+    return _serve_http(options, build)
+
+
+def _stand_by(options: argparse.Namespace, *, watch_stdin: bool) -> None:
     _leave_a_pid(options.pid_file)
     if options.tied:
-        _end_with_parent(watch_stdin=options.transport == "http")
+        _end_with_parent(watch_stdin=watch_stdin)
     if HANG is not None:
         signal.signal(HANG, _hang)
-    if options.transport == "stdio":
-        build().run("stdio")
-        return 0
-    return _serve_http(options, build)
 
 
 def _leave_a_pid(path: Path | None) -> None:
